@@ -1,0 +1,90 @@
+"""What every method shares."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tacit.data import Batch
+from tacit.views.base import View, join
+
+
+class Method(nn.Module):
+    """A composition of encoder, heads and objective.
+
+    A subclass builds its heads and objective in ``__init__(self, encoder, *, ...)`` from typed keyword
+    hyper-parameters with defaults (these are what ``--set name=value`` can set) and says in :meth:`loss` how they meet.
+    State that must survive a restart is a buffer. It is a plain module: any loop can train it.
+
+    Attributes:
+        recipe: the name of the views it learns from, looked up in the modality's table of recipes
+            (``pair``: two views of one recipe; ``asymmetric-pair``: two views of two recipes; ``crop``: one
+            view with geometry only).
+        uses_labels: whether :meth:`loss` reads ``batch["y"]``.
+        tokens: whether it needs an encoder with tokens.
+        encoder: gives the embedding, ``[B, encoder.dim]``.
+        projector: gives the projection that the objective sees, where there is one; the watch looks at it.
+    """
+
+    recipe: ClassVar[str] = "pair"
+    uses_labels: ClassVar[bool] = False
+    tokens: ClassVar[bool] = False
+
+    projector: nn.Module | None = None
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dim: int = encoder.dim  # type: ignore[assignment]
+
+    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
+        """The loss of one batch, whose ``views`` are made: a scalar, or named scalars whose sum is the loss."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss(batch)")
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """:meth:`loss` as named scalars, ``loss`` being their sum."""
+        terms = self.loss(batch)
+        if isinstance(terms, Tensor):
+            return {"loss": terms}
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def after_step(self, progress: float) -> None:
+        """Called after each optimiser step; ``progress`` runs from 0 to 1 over the training."""
+
+    def encode(self, *views: View) -> tuple[Tensor, ...]:
+        """Embeddings ``[B, dim]`` of each view; views of one shape go through the encoder in one call."""
+        return self._through(views, self.encoder)
+
+    def _through(self, views: tuple[View, ...], encoder: nn.Module) -> tuple[Tensor, ...]:
+        if len({view["x"].shape[1:] for view in views}) > 1:
+            return tuple(embed(encoder, view) for view in views)
+        sizes = [len(view["x"]) for view in views]
+        return embed(encoder, join(list(views))).split(sizes)
+
+
+def embed(encoder: nn.Module, view: View) -> Tensor:
+    """Embeddings ``[B, dim]`` of one view; ``length`` is passed on where the view has it."""
+    if "length" in view:
+        return encoder(view["x"], length=view["length"])
+    return encoder(view["x"])
+
+
+class JointEmbedding(Method):
+    """A method whose loss is ``objective(*projections of the views)``: encoder, ``projector``, ``objective``.
+
+    Because the loss depends on the samples through their projections alone, such a method can train with a batch
+    larger than memory (:mod:`tacit.parts.cached`).
+    """
+
+    projector: nn.Module
+    objective: nn.Module
+
+    def project(self, *views: View) -> tuple[Tensor, ...]:
+        """Projections ``[B, out]`` of each view. Batch norm in encoder and projector sees all views at once."""
+        embeddings = self.encode(*views)
+        return self.projector(torch.cat(embeddings)).split([len(h) for h in embeddings])
+
+    def loss(self, batch: dict[str, Any]) -> Tensor | dict[str, Tensor]:
+        return self.objective(*self.project(*batch["views"]))

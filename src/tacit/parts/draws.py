@@ -1,0 +1,60 @@
+"""Random numbers for a batch that may be spread over ranks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tacit.parts import ranks
+
+
+class Draws:
+    """Rows of random numbers, one row a sample, that do not depend on how the batch is split.
+
+    Every rank draws the rows of the whole batch from the same generator and keeps its own, so two ranks with B/2
+    samples see together the numbers of one rank with B.
+
+    Args:
+        generator: source of randomness; torch's global CPU generator by default. It lives on the CPU so that the
+            numbers are the same on every device.
+        device: where the numbers are wanted.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> None:
+        self.generator = generator
+        self.device = torch.device(device)
+
+    @classmethod
+    def seeded(cls, *numbers: int, device: torch.device | str = "cpu") -> Draws:
+        """Draws that are a function of some integers, e.g. ``Draws.seeded(seed, step)``."""
+        return cls(torch.Generator().manual_seed(mix(*numbers)), device)
+
+    def uniform(self, batch: int, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1): ``[batch, *shape]``, this rank's rows."""
+        rows = batch * ranks.world()[1]
+        return ranks.local(torch.rand(rows, *shape, generator=self.generator)).to(self.device)
+
+    def normal(self, batch: int, *shape: int) -> Tensor:
+        """Standard normal numbers: ``[batch, *shape]``, this rank's rows."""
+        rows = batch * ranks.world()[1]
+        return ranks.local(torch.randn(rows, *shape, generator=self.generator)).to(self.device)
+
+    def shared(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1) that all ranks share: ``[*shape]``."""
+        return torch.rand(*shape, generator=self.generator).to(self.device)
+
+    def permutation(self, rows: int) -> Tensor:
+        """A permutation of ``0 .. rows-1`` that all ranks share: int64 ``[rows]``."""
+        return torch.randperm(rows, generator=self.generator).to(self.device)
+
+
+def mix(*numbers: int) -> int:
+    """One 63-bit seed from several integers (splitmix64 over their sequence); near inputs give unrelated seeds."""
+    mask = (1 << 64) - 1
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state + (number & mask) + 0x9E3779B97F4A7C15) & mask
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+        state ^= state >> 31
+    return state >> 1

@@ -1,0 +1,45 @@
+"""Heads: projectors, predictors and prototypes from one builder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+Norm = Literal["batch", "layer", "none"]
+
+
+def mlp(sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, last_bias: bool = True) -> nn.Sequential:
+    """A multi-layer perceptron ``sizes[0] -> ... -> sizes[-1]`` with ReLU between its layers.
+
+    Args:
+        sizes: widths, input first; two widths give one linear layer.
+        norm: normalisation after each hidden linear layer. A linear layer before a norm has no bias.
+        last_norm: also normalise the output (``batch`` or ``layer``; without learned scale and shift for ``batch``,
+            as a projector's last batch norm has none in most papers).
+        last_bias: whether the last linear layer has a bias, when no norm follows it.
+
+    Shape: ``[B, sizes[0]] -> [B, sizes[-1]]``.
+
+    Raises:
+        ValueError: for fewer than two sizes, or a size below 1.
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes must be two or more positive widths, not {list(sizes)}")
+    layers: list[nn.Module] = []
+    for width, after in zip(sizes[:-2], sizes[1:-1], strict=True):
+        layers += [nn.Linear(width, after, bias=norm == "none"), *_norm(norm, after, True), nn.ReLU(inplace=True)]
+    normed = last_norm and norm != "none"
+    layers.append(nn.Linear(sizes[-2], sizes[-1], bias=last_bias and not normed))
+    if normed:
+        layers += _norm(norm, sizes[-1], norm == "layer")
+    return nn.Sequential(*layers)
+
+
+def _norm(norm: Norm, width: int, affine: bool) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm1d(width, affine=affine)]
+    if norm == "layer":
+        return [nn.LayerNorm(width, elementwise_affine=affine)]
+    return []

@@ -1,0 +1,1 @@
+"""Views: what serves several modalities."""
