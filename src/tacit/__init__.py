@@ -1,3 +1,68 @@
-"""tacit: self-supervised learning on any data."""
+"""tacit: self-supervised learning on any data.
+
+>>> import tacit
+>>> run = tacit.pretrain("photos/", method="simclr", time="10m")   # doctest: +SKIP
+>>> run.embed("photos/")                                           # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tacit.api import embed, evaluate, load, pretrain, report
+    from tacit.claims.harness import claim
+    from tacit.demo import demo
+    from tacit.errors import TacitError
+    from tacit.methods.base import JointEmbedding, Method
+    from tacit.registry import catalogue, register
+    from tacit.run import Run
+
+_WHERE = {
+    "pretrain": "tacit.api",
+    "load": "tacit.api",
+    "embed": "tacit.api",
+    "evaluate": "tacit.api",
+    "report": "tacit.api",
+    "demo": "tacit.demo",
+    "claim": "tacit.claims.harness",
+    "Run": "tacit.run",
+    "Method": "tacit.methods.base",
+    "JointEmbedding": "tacit.methods.base",
+    "register": "tacit.registry",
+    "catalogue": "tacit.registry",
+    "TacitError": "tacit.errors",
+}
+
+__all__ = [
+    "JointEmbedding",
+    "Method",
+    "Run",
+    "TacitError",
+    "__version__",
+    "catalogue",
+    "claim",
+    "demo",
+    "embed",
+    "evaluate",
+    "load",
+    "pretrain",
+    "register",
+    "report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that ``import tacit`` stays light."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tacit' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -19,6 +19,7 @@ class Source(ABC):
     Attributes:
         modality: the kind of data, the name of a folder under ``modalities/``.
         names: what identifies each sample to a person: a path relative to the folder, or the index as text.
+        named_by: ``path`` or ``index``, which of the two.
         labels: int64 ``[N]``, or None. For evaluation; the loop hides them from methods that do not use labels.
         classes: names of the labels' values, or None.
         skipped: ``(name, reason)`` of everything that could not be read.
@@ -26,6 +27,7 @@ class Source(ABC):
 
     modality: str
     names: Sequence[str]
+    named_by: str = "index"
     labels: Tensor | None = None
     classes: list[str] | None = None
     skipped: Sequence[tuple[str, str]] = ()

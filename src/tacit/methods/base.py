@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ class Method(nn.Module):
     """A composition of encoder, heads and objective.
 
     A subclass builds its heads and objective in ``__init__(self, encoder, *, ...)`` from typed keyword
-    hyper-parameters with defaults (these are what ``--set name=value`` can set) and says in :meth:`loss` how they meet.
-    State that must survive a restart is a buffer. It is a plain module: any loop can train it.
+    hyper-parameters with defaults (these are what ``--set name=value`` can set) and says in :meth:`loss` how
+    they meet. State that must survive a restart is a buffer. It is a plain module: any loop can train it.
 
     Attributes:
         recipe: the name of the views it learns from, looked up in the modality's table of recipes
@@ -40,15 +40,24 @@ class Method(nn.Module):
         self.dim: int = encoder.dim  # type: ignore[assignment]
 
     def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
-        """The loss of one batch, whose ``views`` are made: a scalar, or named scalars whose sum is the loss."""
+        """The loss of one batch, whose ``views`` are made: a scalar, or named scalars that add up to it."""
         raise NotImplementedError(f"{type(self).__name__} must define loss(batch)")
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """:meth:`loss` as named scalars, ``loss`` being their sum."""
-        terms = self.loss(batch)
+        return self.named(self.loss(batch))
+
+    @staticmethod
+    def named(terms: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+        """A loss as named scalars, ``loss`` being their sum."""
         if isinstance(terms, Tensor):
             return {"loss": terms}
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the loss is a function of the projections alone, so that it can train in chunks."""
+        return False
 
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step; ``progress`` runs from 0 to 1 over the training."""
@@ -74,17 +83,25 @@ def embed(encoder: nn.Module, view: View) -> Tensor:
 class JointEmbedding(Method):
     """A method whose loss is ``objective(*projections of the views)``: encoder, ``projector``, ``objective``.
 
-    Because the loss depends on the samples through their projections alone, such a method can train with a batch
-    larger than memory (:mod:`tacit.parts.cached`).
+    Because the loss depends on the samples through their projections alone, such a method can train with a
+    batch larger than memory (:mod:`tacit.parts.cached`).
     """
 
     projector: nn.Module
     objective: nn.Module
 
     def project(self, *views: View) -> tuple[Tensor, ...]:
-        """Projections ``[B, out]`` of each view. Batch norm in encoder and projector sees all views at once."""
+        """Projections ``[B, out]`` of each view; batch norm sees all views of one shape at once."""
         embeddings = self.encode(*views)
         return self.projector(torch.cat(embeddings)).split([len(h) for h in embeddings])
 
-    def loss(self, batch: dict[str, Any]) -> Tensor | dict[str, Tensor]:
-        return self.objective(*self.project(*batch["views"]))
+    def compare(self, *projections: Tensor) -> Tensor | dict[str, Tensor]:
+        """The objective's value, or its named terms where it offers ``terms``."""
+        return getattr(self.objective, "terms", self.objective)(*projections)
+
+    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
+        return self.compare(*self.project(*batch["views"]))
+
+    @property
+    def in_chunks(self) -> bool:
+        return type(self).loss is JointEmbedding.loss

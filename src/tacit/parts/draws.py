@@ -11,12 +11,12 @@ from tacit.parts import ranks
 class Draws:
     """Rows of random numbers, one row a sample, that do not depend on how the batch is split.
 
-    Every rank draws the rows of the whole batch from the same generator and keeps its own, so two ranks with B/2
-    samples see together the numbers of one rank with B.
+    Every rank draws the rows of the whole batch from the same generator and keeps its own, so two ranks with
+    B/2 samples see together the numbers of one rank with B.
 
     Args:
-        generator: source of randomness; torch's global CPU generator by default. It lives on the CPU so that the
-            numbers are the same on every device.
+        generator: source of randomness; torch's global CPU generator by default. It lives on the CPU so that
+            the numbers are the same on every device.
         device: where the numbers are wanted.
     """
 
@@ -49,7 +49,7 @@ class Draws:
 
 
 def mix(*numbers: int) -> int:
-    """One 63-bit seed from several integers (splitmix64 over their sequence); near inputs give unrelated seeds."""
+    """One 63-bit seed from several integers (splitmix64 in sequence); near inputs give unrelated seeds."""
     mask = (1 << 64) - 1
     state = 0x9E3779B97F4A7C15
     for number in numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,14 +11,16 @@ from torch import nn
 Norm = Literal["batch", "layer", "none"]
 
 
-def mlp(sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, last_bias: bool = True) -> nn.Sequential:
+def mlp(
+    sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, last_bias: bool = True
+) -> nn.Sequential:
     """A multi-layer perceptron ``sizes[0] -> ... -> sizes[-1]`` with ReLU between its layers.
 
     Args:
         sizes: widths, input first; two widths give one linear layer.
         norm: normalisation after each hidden linear layer. A linear layer before a norm has no bias.
-        last_norm: also normalise the output (``batch`` or ``layer``; without learned scale and shift for ``batch``,
-            as a projector's last batch norm has none in most papers).
+        last_norm: also normalise the output (``batch`` or ``layer``; without learned scale and shift for
+            ``batch``, as a projector's last batch norm has none in most papers).
         last_bias: whether the last linear layer has a bias, when no norm follows it.
 
     Shape: ``[B, sizes[0]] -> [B, sizes[-1]]``.
@@ -28,8 +31,12 @@ def mlp(sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, las
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes must be two or more positive widths, not {list(sizes)}")
     layers: list[nn.Module] = []
-    for width, after in zip(sizes[:-2], sizes[1:-1], strict=True):
-        layers += [nn.Linear(width, after, bias=norm == "none"), *_norm(norm, after, True), nn.ReLU(inplace=True)]
+    for width, after in itertools.pairwise(sizes[:-1]):
+        layers += [
+            nn.Linear(width, after, bias=norm == "none"),
+            *_norm(norm, after, True),
+            nn.ReLU(inplace=True),
+        ]
     normed = last_norm and norm != "none"
     layers.append(nn.Linear(sizes[-2], sizes[-1], bias=last_bias and not normed))
     if normed:

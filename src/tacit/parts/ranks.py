@@ -1,8 +1,9 @@
 """What crosses processes, in one place.
 
-Losses that look at the whole batch must see the samples of all ranks. The two functions here are differentiable
-and, with gradients averaged over ranks as data-parallel training does, give R ranks with B/R samples each the loss
-and gradients of one rank with B samples. Without an initialised process group they return their input.
+Losses that look at the whole batch must see the samples of all ranks. The two functions here are
+differentiable and, with gradients averaged over ranks as data-parallel training does, give R ranks with B/R
+samples each the loss and gradients of one rank with B samples. Without an initialised process group they
+return their input.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _Total(torch.autograd.Function):
 
 
 def gather(x: Tensor) -> Tensor:
-    """Rows of all ranks: ``[B, ...] -> [R*B, ...]`` in order of rank; every rank must hold equally many rows."""
+    """Rows of all ranks: ``[B, ...] -> [R*B, ...]`` in order of rank; every rank must hold as many rows."""
     return x if world()[1] == 1 else _Gather.apply(x)
 
 

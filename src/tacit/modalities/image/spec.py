@@ -29,6 +29,10 @@ class Spec:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def reading(self) -> dict[str, Any]:
+        """Options for opening other data the way this run saw its own."""
+        return {"image_size": max(self.size)}
+
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> Spec:
         return cls(row["channels"], tuple(row["size"]), tuple(row["mean"]), tuple(row["std"]))

@@ -1,0 +1,303 @@
+"""The verbs: what the command does, as functions of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tacit.console import Bar, say
+from tacit.errors import OptionError
+from tacit.evaluation import suite
+from tacit.export import write_embeddings
+from tacit.files import write_json
+from tacit.methods.base import Method, embed as embed_view
+from tacit.modalities import modality
+from tacit.run import Run
+from tacit.training import checkpoints
+from tacit.training.folder import differences, new_folder
+from tacit.training.plan import Plan, plan
+from tacit.training.session import earlier_state, start
+
+BUDGETS = ("epochs", "steps", "time")
+CHANGEABLE = (*BUDGETS, "accelerator", "devices", "nodes", "strategy", "checkpoint_every", "log_every", "logger")
+
+
+def pretrain(
+    data: Any,
+    method: str | type[Method] | None = None,
+    encoder: str | nn.Module | None = None,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    time: str | float | None = None,
+    batch_size: int | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    views: str | None = None,
+    modality: str | None = None,
+    resume: bool = False,
+    continue_from: str | Path | Run | None = None,
+    quiet: bool = False,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Run:
+    """Train an encoder on data without labels.
+
+    Args:
+        data: a folder of images, an ``.npy`` or ``.npz`` file, an array, a tensor, a list, a torch ``Dataset`` or a
+            Hugging Face dataset. Class folders and labels are remembered for evaluation and never trained on.
+        method: a name (``tacit methods`` lists them) or a :class:`tacit.Method` class; ``simclr`` by default.
+        encoder: ``convnet``, ``vit``, any timm name, or your own module; automatic by data and hardware.
+        epochs, steps, time: how long, one of them (``time`` such as ``"10m"``).
+        batch_size: samples a step; automatic.
+        out: the run folder; a new one under ``runs/`` by default.
+        seed: of weights, order and views; 0 by default. The same seed repeats a run.
+        views: a recipe of views instead of the method's own, e.g. ``random-field``.
+        modality: the kind of data, where it is not plain from the data.
+        resume: continue the run in ``out`` from its last checkpoint, exactly as if it had never stopped. What is not
+            given is taken from the run.
+        continue_from: a finished run to go on from with new data: weights and optimiser state are carried over.
+        quiet: print nothing.
+        options, **more: training settings (:class:`tacit.training.settings.Settings`), hyper-parameters of the
+            method, and parts by prefix (``views.``, ``encoder.``, ``schedule.``, ``data.``) in ``options``.
+
+    Returns:
+        the run, whose folder holds the encoder, metrics, checkpoints and what the report needs.
+
+    Raises:
+        DataError, OptionError, RunError: for bad input, naming it.
+        TrainingStopped: when the loss stopped being finite, or at a collapse with ``on_collapse='stop'``.
+    """
+    given = {**(options or {}), **more}
+    given |= {
+        name: value
+        for name, value in dict(epochs=epochs, steps=steps, time=time, batch_size=batch_size).items()
+        if value is not None
+    }
+    asked: dict[str, Any] = {"method": method, "encoder": encoder, "views": views, "kind": modality, "seed": seed}
+    state = None
+    if resume:
+        if out is None:
+            raise OptionError("--resume needs --out RUN, the run folder to continue")
+        stored_path = Path(out) / "config.json"
+        if stored_path.exists():
+            stored = Run(out).config
+            planned = plan(data, given=_merged(stored, given), progress=not quiet, **_defaults(stored, asked))
+            _same(stored, planned.config, Path(out))
+            state = checkpoints.latest(Path(out) / "checkpoints")
+            return _go(planned, Path(out), state, stored.get("continue_from"), quiet)
+    planned = plan(data, given=given, progress=not quiet, **(asked | {"seed": seed or 0}))
+    planned.build()
+    if continue_from is not None:
+        earlier = continue_from.folder if isinstance(continue_from, Run) else Run(continue_from).folder
+        planned.config["continue_from"] = str(earlier.resolve())
+    folder = new_folder(out, planned.config["method"]["name"], planned.config["data"])
+    return _go(planned, folder, None, planned.config.get("continue_from"), quiet)
+
+
+def _go(planned: Plan, folder: Path, state: dict[str, Any] | None, earlier: str | None, quiet: bool) -> Run:
+    config = planned.config
+    before = earlier_state(Path(earlier)) if earlier else None
+    write_json(folder / "config.json", config)
+    for line in _announcement(planned, folder, state):
+        say(line, quiet)
+    outcome = start(planned, folder, before, state, quiet)
+    run = Run(folder, encoder=planned.encoder)
+    if outcome.status == "interrupted":
+        say(
+            f"interrupted after step {outcome.steps}; everything up to it is saved. Continue with the same command "
+            f"and --out {folder} --resume",
+            quiet,
+        )
+    else:
+        say(f"trained {outcome.steps} steps in {outcome.seconds:.0f} s; {run.summary['verdict']['text']}", quiet)
+    return run
+
+
+def _announcement(planned: Plan, folder: Path, state: dict[str, Any] | None) -> list[str]:
+    config, settings, source = planned.config, planned.settings, planned.source
+    budget = next(f"{getattr(settings, b)} {b if b != 'time' else 'seconds'}" for b in BUDGETS if getattr(settings, b))
+    lines = [
+        f"{len(source):,} {config['modality']}s, {_words(config['spec'])}",
+        f"method {config['method']['name']}, encoder {config['encoder']['name']}, views {config['views']['recipe']}, "
+        f"{budget}, batch {settings.batch_size}, {settings.optimizer}, {settings.precision}, seed {config['seed']}",
+        f"run folder {folder}" + (f", continuing after step {state['step']}" if state else ""),
+    ]
+    if source.skipped:
+        name, reason = source.skipped[0]
+        lines.insert(1, f"skipped {len(source.skipped)} unreadable files, the first: {name} ({reason})")
+    return lines
+
+
+def _words(spec: Mapping[str, Any]) -> str:
+    return f"{spec['channels']} channels, seen at {'x'.join(map(str, spec['size']))}"
+
+
+def _defaults(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, and from the stored configuration what was not."""
+    own = stored["encoder"]["name"]
+    kept = {
+        "method": stored["method"]["name"],
+        "encoder": None if own == "custom" else own,
+        "views": stored["views"]["recipe"],
+        "kind": stored["modality"],
+        "seed": stored["seed"],
+    }
+    return {name: kept[name] if value is None else value for name, value in asked.items()}
+
+
+def _merged(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(stored["training"]) | dict(stored["method"]["options"])
+    if any(name in given for name in BUDGETS):
+        values = {name: value for name, value in values.items() if name not in BUDGETS}
+    for group, rows in (
+        ("views", stored["views"]["options"]),
+        ("encoder", stored["encoder"]["options"]),
+        ("schedule", stored["schedule"]),
+        ("data", stored["reading"]),
+    ):
+        values |= {f"{group}.{name}": value for name, value in rows.items()}
+    return values | dict(given)
+
+
+def _same(stored: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Refuse to resume a run as something else.
+
+    Raises:
+        OptionError: naming the first difference.
+    """
+    if "continue_from" in stored:
+        now["continue_from"] = stored["continue_from"]
+    ignored = {"tacit", *(f"training.{name}" for name in CHANGEABLE)}
+    ignored |= {f"data.{name}" for name in ("path", "store", "kind", "dtype")}
+    for row in differences(stored, now):
+        if row.partition(":")[0] not in ignored:
+            raise OptionError(f"{folder} cannot be resumed as something else; {row}")
+
+
+def load(run: str | Path, encoder: nn.Module | None = None) -> Run:
+    """Open a run folder.
+
+    Args:
+        run: the folder.
+        encoder: the module that was trained, when it was your own.
+
+    Raises:
+        RunError: if it is no run of tacit.
+    """
+    return Run(run, encoder)
+
+
+def embed(run: Run | str | Path, data: Any, out: str | Path, *, batch_size: int = 256, force: bool = False) -> Path:
+    """Write one row a sample, with its path or index, to ``.parquet``, ``.csv`` or ``.npz``, in bounded memory.
+
+    Raises:
+        OptionError: for another ending.
+        RunError: if ``out`` exists and ``force`` is not set.
+    """
+    run = run if isinstance(run, Run) else load(run)
+    source = run.open(data, progress=True)
+    with Bar("embed", total=len(source)) as bar:
+        return write_embeddings(
+            Path(out), source, run.stream(source, batch_size=batch_size), force=force, report=bar.at
+        )
+
+
+def evaluate(
+    run: Run | str | Path,
+    data: Any,
+    test: Any = None,
+    *,
+    k: int = 20,
+    temperature: float = 0.07,
+    test_fraction: float = 0.25,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """k-NN, linear probe and RankMe of a run's encoder, each beside raw input and a random encoder of the same shape.
+
+    Args:
+        run: the run or its folder.
+        data: labelled data; without labels only RankMe is measured.
+        test: data to test on; by default a stratified part of ``data``.
+        k, temperature: of the weighted k-NN vote on cosine similarity.
+        test_fraction: the part of ``data`` to test on where ``test`` is not given.
+        seed: of that split, the probe's validation part and the bootstrap.
+
+    Returns:
+        plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``, ``random`` and
+        ``trained``; ``rankme`` for the same and, where the method has one, the ``projection``; ``n_train``, ``n_test``,
+        ``classes``, ``k``, ``warnings``. Also stored in the run folder as ``evaluation.json``.
+    """
+    run = run if isinstance(run, Run) else load(run)
+    source = run.open(data, progress=True)
+    spaces = _representations(run, source)
+    labels = source.labels
+    if test is not None:
+        other = run.open(test, progress=True)
+        if labels is not None and other.labels is not None and source.classes != other.classes:
+            raise OptionError(
+                f"training and test data have different classes: {source.classes} and {other.classes}"
+            )
+        tested = _representations(run, other)
+        y_train, y_test = labels, other.labels
+    elif labels is not None:
+        train, held = suite.split(labels.numpy(), fraction=test_fraction, seed=seed)
+        tested = {name: rows[held] for name, rows in spaces.items()}
+        spaces = {name: rows[train] for name, rows in spaces.items()}
+        y_train, y_test = labels[train], labels[held]
+    else:
+        tested, y_train, y_test = {}, None, None
+    shared = ("raw", "random", "trained")
+    result = suite.evaluate(
+        {name: spaces[name] for name in shared},
+        {name: tested[name] for name in shared} if tested else {},
+        y_train,
+        y_test,
+        k=k,
+        temperature=temperature,
+        seed=seed,
+    )
+    if "projection" in spaces:
+        from tacit.evaluation.rankme import rankme
+
+        result["rankme"]["projection"] = rankme(spaces["projection"])
+    write_json(run.folder / "evaluation.json", result)
+    return result
+
+
+def _representations(run: Run, source: Any) -> dict[str, Tensor]:
+    """Every sample as raw input, by a random encoder, by the trained one and its projector: ``[N, D]`` each."""
+    kind = modality(run.config["modality"])
+    networks = {"random": run.random_encoder(), "trained": run.encoder}
+    projector = run.method.projector if run.config["encoder"]["name"] != "custom" else None
+    view = run.evaluation_view()
+    parts: dict[str, list[Tensor]] = {name: [] for name in ("raw", *networks)}
+    if projector is not None:
+        parts["projection"] = []
+    with Bar("evaluate", total=len(source)) as bar, torch.inference_mode():
+        done = 0
+        for batch in source.batches(256):
+            seen = view(batch)[0]
+            parts["raw"].append(kind.raw(seen))
+            for name, network in networks.items():
+                parts[name].append(embed_view(network, seen).float())
+            if projector is not None:
+                parts["projection"].append(projector(parts["trained"][-1]).float())
+            done += len(batch["index"])
+            bar.at(done)
+    return {name: torch.cat(rows) for name, rows in parts.items()}
+
+
+def report(run: Run | str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a run, one self-contained HTML file that works offline, and return its path."""
+    from tacit.reporting.report import write_report
+
+    run = run if isinstance(run, Run) else load(run)
+    return write_report(run.folder, Path(out) if out else None)
+
+
+__all__ = ["embed", "evaluate", "load", "pretrain", "report"]

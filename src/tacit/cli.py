@@ -1,0 +1,160 @@
+"""The command: a thin skin over the functions of :mod:`tacit.api`.
+
+Nothing heavy is imported until a verb needs it, so that ``--help`` and ``methods`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from tacit import __version__
+from tacit.errors import TacitError
+
+DESCRIPTION = "Self-supervised learning on any data: unlabelled data in, a trained encoder, its quality and a report out."
+
+EXAMPLES = """\
+examples:
+  tacit demo                                        see it work on handwritten digits, in about two minutes
+  tacit pretrain photos/ --time 10m --out run       train on a folder of images
+  tacit evaluate run labelled/                      k-NN and linear probe, beside raw pixels and a random encoder
+  tacit embed run photos/ -o photos.parquet         one row an image: path, embedding
+  tacit report run                                  one HTML file to look at
+  tacit methods --modality image                    what there is
+  tacit claim mixed-barlow-twins                    the small experiment behind a paper's claim
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    style: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = Parser("tacit", description=DESCRIPTION, epilog=EXAMPLES, **style)
+    parser.add_argument("--version", action="version", version=f"tacit {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+
+    def verb(name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".",
+                                 epilog="examples:\n" + examples, **style)  # fmt: skip
+        added.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return added
+
+    p = verb(
+        "pretrain",
+        "train an encoder on data without labels",
+        "  tacit pretrain photos/\n"
+        "  tacit pretrain scans.npz --method barlow-twins --epochs 50 --out scans-run\n"
+        "  tacit pretrain photos/ --encoder resnet18 --set lr=0.001 --set views.crop_scale='(0.3, 1)'\n"
+        "  tacit pretrain photos/ --out run --resume\n"
+        "  tacit pretrain more-photos/ --continue-from run --set schedule=infinite\n",
+    )
+    p.add_argument("data", metavar="DATA", help="a folder of images (any depth), an .npz or an .npy file")
+    p.add_argument("--method", metavar="NAME", help="how to learn; see tacit methods (default: simclr)")
+    p.add_argument("--encoder", metavar="NAME", help="convnet, vit, or any timm name (default: by data and hardware)")
+    p.add_argument("--views", metavar="NAME", help="a recipe of views other than the method's own, e.g. random-field")
+    p.add_argument("--modality", metavar="M", help="the kind of data, where it is not plain from the data")
+    budget = p.add_mutually_exclusive_group()
+    budget.add_argument("--epochs", type=int, metavar="N", help="how long: passes over the data")
+    budget.add_argument("--steps", type=int, metavar="N", help="how long: optimiser steps")
+    budget.add_argument("--time", metavar="T", help="how long: 90s, 10m, 1.5h")
+    p.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: 256, fewer for small data)")
+    p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
+    p.add_argument("--seed", type=int, metavar="N", help="of weights, order and views (default: 0)")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="options",
+                   help="any other option: training (lr, optimizer, schedule, precision, ...), the method's own, "
+                   "or views.*, encoder.*, schedule.*, data.*; may be repeated")  # fmt: skip
+    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
+    p.add_argument("--continue-from", metavar="RUN", help="go on from a finished run with new data")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+    p = verb("embed", "turn data into embeddings, one row a sample",
+             "  tacit embed run photos/ -o photos.parquet\n  tacit embed run scans.npz -o scans.npz --force\n")  # fmt: skip
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("data", metavar="DATA", help="a folder of images, an .npz or an .npy file")
+    p.add_argument("-o", "--out", metavar="FILE", required=True, help="ends in .parquet, .csv or .npz")
+    p.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at a time (default: 256)")
+    p.add_argument("--force", action="store_true", help="replace FILE if it exists")
+
+    p = verb("evaluate", "measure an encoder beside raw input and a random encoder",
+             "  tacit evaluate run labelled/\n  tacit evaluate run train/ --test test/ --json\n")  # fmt: skip
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("data", metavar="DATA", help="data with labels, e.g. a folder with a folder for each class")
+    p.add_argument("--test", metavar="DATA", help="data to test on (default: a quarter of DATA)")
+    p.add_argument("-k", type=int, default=20, metavar="K", help="neighbours that vote (default: 20)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the bootstrap (default: 0)")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+
+    p = verb("report", "write one self-contained HTML file about a run",
+             "  tacit report run\n  tacit report run -o summary.html\n")  # fmt: skip
+    p.add_argument("run", metavar="RUN", help="a run folder")
+    p.add_argument("-o", "--out", metavar="FILE", help="default: RUN/report.html")
+
+    p = verb("methods", "list methods, views, metrics and schedules with their papers",
+             "  tacit methods\n  tacit methods --kind method --modality image\n  tacit methods --json\n")  # fmt: skip
+    p.add_argument("--modality", metavar="M", help="only what works on this kind of data")
+    p.add_argument("--kind", metavar="K", help="only this kind: method, views, metric, schedule, ...")
+    p.add_argument("--json", action="store_true", help="print a list of JSON objects")
+
+    p = verb("claim", "run the small experiment that shows what a paper claims",
+             "  tacit claim --list\n  tacit claim mixed-barlow-twins\n  tacit claim --table\n")  # fmt: skip
+    p.add_argument("name", nargs="?", metavar="NAME", help="which claim; see --list")
+    p.add_argument("--list", action="store_true", help="the claims there are")
+    p.add_argument("--table", action="store_true", help="the stored results")
+    p.add_argument("--scale", default="cpu", choices=("cpu", "gpu"), help="how large (default: cpu)")
+    p.add_argument("--out", metavar="FOLDER", help="where the result goes (default: claims/results)")
+    p.add_argument("--json", action="store_true", help="print JSON")
+
+    p = verb("demo", "train on scattered digits and show what was learned",
+             "  tacit demo\n  tacit demo --seed 1 --json\n")  # fmt: skip
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of data, weights and views (default: 0)")
+    p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 is success, 2 an error that its one line explains, 130 an interrupt."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    from tacit import commands
+
+    try:
+        return int(getattr(commands, args.verb)(args) or 0)
+    except KeyboardInterrupt:
+        print("tacit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (TacitError, OSError, MemoryError) as error:
+        if args.debug:
+            raise
+        print(f"tacit: {_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory; use a smaller --batch-size"
+    if isinstance(error, OSError) and not isinstance(error, TacitError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return " ".join(str(error).split())
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as JSON on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,123 @@
+"""What each verb of the command does with its arguments, and how it prints the answer."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tacit import registry
+from tacit.cli import print_json
+from tacit.errors import OptionError
+
+
+def pretrain(args: Namespace) -> int:
+    from tacit import api
+    from tacit.options import parse
+
+    options: dict[str, Any] = {}
+    for text in args.options:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise OptionError(f"--set {text} should be --set key=value")
+        options[key.strip()] = parse(value.strip())
+    run = api.pretrain(
+        args.data, args.method, args.encoder, epochs=args.epochs, steps=args.steps, time=args.time,
+        batch_size=args.batch_size, out=args.out, seed=args.seed, views=args.views, modality=args.modality,
+        resume=args.resume, continue_from=args.continue_from, quiet=args.quiet, options=options,
+    )  # fmt: skip
+    if run.summary["status"] == "interrupted":
+        return 130
+    print(run.folder)
+    return 0
+
+
+def embed(args: Namespace) -> None:
+    from pathlib import Path
+
+    from tacit import api, export
+
+    export.check_output(Path(args.out), args.force)
+    print(api.embed(args.run, args.data, args.out, batch_size=args.batch_size, force=args.force))
+
+
+def evaluate(args: Namespace) -> None:
+    from tacit import api
+
+    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed)
+    if args.json:
+        print_json(result)
+    else:
+        show_evaluation(result)
+
+
+def report(args: Namespace) -> None:
+    from tacit import api
+
+    print(api.report(args.run, args.out))
+
+
+def methods(args: Namespace) -> None:
+    rows = registry.catalogue(args.kind, args.modality)
+    if args.json:
+        print_json([row.as_dict() for row in rows])
+        return
+    table = Table("name", "kind", "family", "modalities", "paper", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        paper = f"{row.title} ({row.year})"
+        table.add_row(row.name, row.kind, row.family, ", ".join(row.as_dict()["modalities"]), paper)
+    Console().print(table)
+
+
+def claim(args: Namespace) -> int:
+    from tacit.claims import harness
+
+    if args.list:
+        rows = [found.as_dict() for found in harness.declared()]
+        if args.json:
+            print_json(rows)
+        else:
+            table = Table("name", "statement", box=None, pad_edge=False, header_style="bold")
+            for row in rows:
+                table.add_row(row["name"], row["statement"])
+            Console().print(table)
+        return 0
+    if args.table:
+        results = harness.stored()
+        print_json(results) if args.json else harness.show_table(results)
+        return 0
+    if not args.name:
+        raise OptionError("name a claim, or give --list or --table")
+    result = harness.claim(args.name, scale=args.scale, out=args.out)
+    print_json(result) if args.json else harness.show(result)
+    return 0
+
+
+def demo(args: Namespace) -> None:
+    from tacit import demo as module
+
+    result = module.demo(seed=args.seed, out=args.out)
+    if args.json:
+        print_json(result)
+        return
+    module.show(result)
+
+
+def show_evaluation(result: dict[str, Any]) -> None:
+    """Print an evaluation as a table: one row a measure, one column a representation."""
+    names = ("raw", "random", "trained")
+    table = Table("", "raw input", "random encoder", "trained encoder", box=None, pad_edge=False, header_style="bold")
+    for key, title in (("knn", f"k-NN accuracy % (k={result.get('k')})"), ("linear", "linear probe accuracy %")):
+        if key in result:
+            table.add_row(title, *(_interval(result[key][name]) for name in names))
+    table.add_row("RankMe", *(f"{result['rankme'][name]:.1f}" for name in names))
+    console = Console()
+    console.print(table)
+    for warning in result.get("warnings", []):
+        console.print(f"note: {warning}", markup=False)
+
+
+def _interval(row: dict[str, float]) -> str:
+    return f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"

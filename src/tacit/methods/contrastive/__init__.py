@@ -1,0 +1,1 @@
+"""Methods that tell a sample's views from other samples."""

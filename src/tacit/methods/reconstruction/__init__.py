@@ -1,0 +1,1 @@
+"""Methods that restore what was hidden."""

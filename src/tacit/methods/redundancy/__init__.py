@@ -1,0 +1,1 @@
+"""Methods that make views agree and dimensions differ."""

@@ -1,0 +1,126 @@
+"""Images in one array: .npy and .npz files, numpy arrays and tensors, checked and used where they lie."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.errors import DataError
+from tacit.modalities.image.read_pixels import channels_axis
+from tacit.modalities.image.stores import Store, as_tensor, fits
+
+IMAGES = ("x", "X", "images", "data", "arr_0")
+LABELS = ("y", "labels", "targets")
+CHECKED_BYTES = 64 << 20
+
+
+def load_array(path: Path, memory: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images of an .npy or .npz file, and its labels where an .npz has them; a large .npy is mapped.
+
+    Raises:
+        DataError: if the file is damaged, holds Python objects, or does not say which array the images are.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            mapped = not fits(os.path.getsize(path), memory)
+            return np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False), None
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"'{path}' is no .npz file but a single array; name it .npy")
+            images = archive[_images_name(archive, path)]
+            labels = (archive[name] for name in LABELS if name in archive)
+            return images, next((y for y in labels if _labels_of(y, len(images)) is not None), None)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no '{path}'; give a folder of images, an .npy or an .npz file") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        if "allow_pickle" in str(error):
+            why = "it holds Python objects, which are not read; save numbers, e.g. np.savez(file, x=images)"
+        else:
+            why = f"{getattr(error, 'strerror', None) or ' '.join(str(error).split()) or 'damaged'}"
+        raise DataError(f"cannot read '{path}': {why}") from error
+
+
+def _images_name(archive: Any, path: Path) -> str:
+    for name in IMAGES:
+        if name in archive:
+            return name
+    ranks = {name: archive[name].ndim for name in archive.files}
+    fitting = [name for name, rank in ranks.items() if rank in (3, 4)]
+    if len(fitting) != 1:
+        found = ", ".join(f"'{name}' of rank {rank}" for name, rank in ranks.items()) or "nothing"
+        raise DataError(
+            f"'{path}' does not say which array holds the images: it has {found}; "
+            "name one 'x' or 'images', of rank 3 or 4"
+        )
+    return fitting[0]
+
+
+def _labels_of(y: np.ndarray, count: int) -> Tensor | None:
+    """Labels as int64, where ``y`` is one integer an image."""
+    whole = y.ndim == 1 and len(y) == count and y.dtype.kind in "iu"
+    return torch.from_numpy(y.astype(np.int64)) if whole else None
+
+
+def store_array(
+    array: np.ndarray | Tensor, labels: np.ndarray | None, where: str, layout: str | None = None
+) -> tuple[Store, Tensor | None]:
+    """A store over ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``, without a copy, and int64 labels.
+
+    Args:
+        where: what to call the array in an error, e.g. its file.
+        layout: ``NCHW`` or ``NHWC``, where the shape does not tell.
+
+    Raises:
+        DataError: if it is empty, of another rank, of no real numbers, or holds NaN or infinite values.
+    """
+    shape = tuple(array.shape)
+    if len(shape) not in (3, 4):
+        raise DataError(
+            f"{where} has rank {len(shape)} (shape {list(shape)}); "
+            "images are [N, H, W], [N, C, H, W] or [N, H, W, C]"
+        )
+    if 0 in shape:
+        raise DataError(f"{where} has no images in it: its shape is {list(shape)}")
+    if isinstance(array, np.ndarray) and array.dtype.kind not in "buif":
+        raise DataError(f"{where} has type {array.dtype}; images are real numbers, e.g. uint8 or float32")
+    mapped = isinstance(array, np.memmap)
+    pixels = as_tensor(array) if isinstance(array, np.ndarray) else array.detach().cpu()
+    if pixels.is_complex():
+        raise DataError(f"{where} is complex; images are real numbers, e.g. uint8 or float32")
+    last = len(shape) == 4 and channels_axis(shape, where, layout) == 2
+    store = Store(pixels if len(shape) == 4 else pixels[:, None], channels_last=last, mapped=mapped)
+    if pixels.is_floating_point():
+        _check_finite(pixels, where)
+    elif pixels.dtype not in (torch.bool, torch.uint8, torch.uint16):
+        store.narrow = all(part.min() >= 0 and part.max() <= 255 for part in _parts(pixels))
+    return store, None if labels is None else _labels_of(labels, len(pixels))
+
+
+def _parts(pixels: Tensor) -> tuple[Tensor, ...]:
+    """The images in runs of bounded size, so that a mapped file is checked in bounded memory."""
+    return pixels.split(max(1, CHECKED_BYTES // (pixels[0].numel() * pixels.element_size())))
+
+
+def _check_finite(pixels: Tensor, where: str) -> None:
+    wrong, first, start = 0, 0, 0
+    for part in _parts(pixels):
+        bad = ~torch.isfinite(part).flatten(1)
+        count = int(bad.sum())
+        if count and not wrong:
+            first = start + int(bad.any(1).nonzero()[0])
+        wrong += count
+        start += len(part)
+    if wrong:
+        values = "value" if wrong == 1 else "values"
+        raise DataError(
+            f"{where} holds {wrong} NaN or infinite {values}, the first in image {first}; "
+            "images must be finite"
+        )

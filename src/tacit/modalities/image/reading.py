@@ -1,0 +1,258 @@
+"""Reading images: folders, array files, arrays, tensors, lists and data sets become one kind of source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from tacit.data import Batch, Source
+from tacit.errors import DataError, OptionError
+from tacit.modalities.image.read_arrays import load_array, store_array
+from tacit.modalities.image.read_folder import SUFFIXES, Listing, class_folders, list_files, list_folder
+from tacit.modalities.image.read_items import Decoded, Files, Objects, decode
+from tacit.modalities.image.read_pixels import LAYOUTS
+from tacit.modalities.image.stores import Store, cache_folder
+
+ARRAYS = (".npy", ".npz")
+
+
+class ImageSource(Source):
+    """Images of one stored shape, read in batches.
+
+    A batch has ``x`` (contiguous ``[B, C, H, W]``: uint8, or float32 where the data are floats or 16 bits
+    deep, the latter in [0, 1]), ``index``, ``aspect`` (float32 ``[B]``: true width / height of the image, which
+    may have been squashed into a square) and ``y`` where labels are known.
+
+    Args:
+        store: the pixels.
+        facts: where they are from: ``kind`` and, if any, ``path``.
+        aspect: float32 ``[N]``.
+    """
+
+    modality = "image"
+
+    def __init__(
+        self,
+        store: Store,
+        facts: dict[str, Any],
+        names: Sequence[str],
+        aspect: Tensor,
+        labels: Tensor | None = None,
+        classes: list[str] | None = None,
+        skipped: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.store, self.facts, self.aspect = store, facts, aspect
+        self.names, self.labels, self.classes, self.skipped = names, labels, classes, skipped
+
+    def batch(self, index: Tensor) -> Batch:
+        batch = {"x": self.store.read(index), "index": index, "aspect": self.aspect[index]}
+        if self.labels is not None:
+            batch["y"] = self.labels[index]
+        return batch
+
+    def describe(self) -> dict[str, Any]:
+        channels, height, width = self.store.shape
+        return {
+            **self.facts,
+            "count": len(self),
+            "channels": channels,
+            "stored": [height, width],
+            "dtype": self.store.dtype,
+            "store": "mapped" if self.store.mapped else "memory",
+            "skipped": len(self.skipped),
+            "classes": self.classes,
+        }
+
+
+def recognises(data: Any) -> bool:
+    """Whether ``data`` looks like images: told from types, shapes and endings, without reading any pixels.
+
+    A path that does not exist counts, so that opening it says what is wrong.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data).expanduser()
+        return path.suffix.lower() in (*ARRAYS, *SUFFIXES) or not path.is_file()
+    if isinstance(data, (np.ndarray, Tensor)):
+        return data.ndim in (3, 4)
+    if _is_huggingface(data):
+        return _image_columns(data) is not None
+    if isinstance(data, Dataset):
+        return True
+    if isinstance(data, (list, tuple)) and data:
+        first = data[0][0] if isinstance(data[0], (list, tuple)) and data[0] else data[0]
+        if isinstance(first, (np.ndarray, Tensor)):
+            return first.ndim in (2, 3)
+        if isinstance(first, (str, os.PathLike)):
+            return Path(first).suffix.lower() in SUFFIXES
+        return type(first).__module__.startswith("PIL.")
+    return False
+
+
+def open_source(
+    data: Any,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    memory: int | None = None,
+    workers: int | None = None,
+    image_size: int | None = None,
+    layout: str | None = None,
+    progress: bool = False,
+) -> ImageSource:
+    """Open images; files and data sets are decoded once, arrays are used where they lie.
+
+    Args:
+        data: a folder of image files at any depth (class folders become labels); an .npy or .npz file; an array
+            or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a list of arrays, tensors, Pillow
+            images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
+        cache: folder for decoded pixels that do not fit in memory; by default ``$TACIT_CACHE`` or
+            ``~/.cache/tacit``.
+        memory: the most bytes of pixels to hold in memory; 40% of what is available by default.
+        workers: threads that decode; one a core by default, one for data sets.
+        image_size: side in pixels that will be trained at; images of different sizes are stored 1.15 times as
+            large.
+        layout: ``NCHW`` or ``NHWC``, where the shape of an array does not tell.
+        progress: show a progress bar when standard error is a terminal.
+
+    Raises:
+        DataError: if there is nothing that can be read; it names the file or value and what would be right.
+        OptionError: if an option has an impossible value.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise OptionError(f"layout must be NCHW or NHWC, not '{layout}'")
+    for name, value in (("image_size", image_size), ("workers", workers), ("memory", memory)):
+        if value is not None and value < (0 if name == "memory" else 1):
+            raise OptionError(f"{name} must be positive, not {value}")
+    options = {
+        "cache": cache_folder(cache),
+        "memory": memory,
+        "workers": workers,
+        "image_size": image_size,
+        "progress": progress,
+    }
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data).expanduser().absolute()
+        if path.suffix.lower() in ARRAYS and not path.is_dir():
+            array, labels = load_array(path, memory)
+            return _arrays(array, labels, f"'{path}'", layout, {"kind": "array", "path": str(path)})
+        if path.is_file():
+            what = "one image" if path.suffix.lower() in SUFFIXES else "a file"
+            raise DataError(f"'{path}' is {what}; give the folder of images, an .npy or an .npz file")
+        listing = list_folder(path)
+        return _files(listing, {"kind": "folder", "path": str(path)}, class_folders, options)
+    if isinstance(data, (np.ndarray, Tensor)):
+        return _arrays(data, None, "the array", layout, {"kind": "array"})
+    if isinstance(data, (list, tuple)):
+        return _list(data, layout, options)
+    if _is_huggingface(data) or isinstance(data, Dataset):
+        return _dataset(data, layout, options)
+    raise DataError(
+        f"cannot read images from {type(data).__name__}; give a folder, an .npy or .npz file, an array, "
+        "a tensor, a list, a torch Dataset or a Hugging Face data set"
+    )
+
+
+def _arrays(
+    array: np.ndarray | Tensor,
+    labels: np.ndarray | None,
+    where: str,
+    layout: str | None,
+    facts: dict[str, Any],
+) -> ImageSource:
+    store, y = store_array(array, labels, where, layout)
+    _, height, width = store.shape
+    count = len(store.pixels)
+    return ImageSource(store, facts, [str(i) for i in range(count)], torch.full((count,), width / height), y)
+
+
+def _files(listing: Listing, facts: dict[str, Any], classify: Any, options: dict[str, Any]) -> ImageSource:
+    if not listing.paths:
+        name, reason = listing.refused[0]
+        count = len(listing.refused)
+        raise DataError(f"none of the {count} images can be read; the first, '{name}': {reason}")
+    decoded = decode(Files(listing.paths, listing.names), key=listing.key(options["image_size"]), **options)
+    names = [listing.names[i] for i in decoded.positions]
+    skipped = [(listing.names[i], reason) for i, reason in decoded.failures.items()]
+    found = classify(names) if classify else None
+    labels, classes = (torch.tensor(found[0]), found[1]) if found else (None, None)
+    return ImageSource(
+        decoded.store,
+        facts,
+        names,
+        torch.from_numpy(decoded.aspect),
+        labels,
+        classes,
+        sorted([*listing.refused, *skipped]),
+    )
+
+
+def _list(data: Sequence[Any], layout: str | None, options: dict[str, Any]) -> ImageSource:
+    if not data:
+        raise DataError("the list has no images in it")
+    if all(isinstance(item, (str, os.PathLike)) for item in data):
+        return _files(list_files(data), {"kind": "dataset"}, None, options)
+    if (
+        all(isinstance(item, (np.ndarray, Tensor)) for item in data)
+        and len({(x.shape, x.dtype) for x in data}) == 1
+    ):
+        if isinstance(data[0], Tensor):
+            array: np.ndarray | Tensor = torch.stack([item.detach().cpu() for item in data])
+        else:
+            array = np.stack(data)
+        return _arrays(array, None, "the list of arrays", layout, {"kind": "array"})
+    return _objects(Objects(data, "item", layout), None, options)
+
+
+def _dataset(data: Any, layout: str | None, options: dict[str, Any]) -> ImageSource:
+    if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+        raise DataError(
+            f"{type(data).__name__} is an iterable data set; give one with len() and items by position, "
+            "or write its images to a folder"
+        )
+    if not len(data):
+        raise DataError(f"the data set {type(data).__name__} has no samples")
+    if not _is_huggingface(data):
+        classes = getattr(data, "classes", None)
+        return _objects(Objects(data, "item", layout), classes, options)
+    keys = _image_columns(data)
+    if keys is None:
+        raise DataError(f"the data set has no image column, only {', '.join(data.features)}")
+    label = keys[1]
+    classes = data.features[label].names if label else None
+    data = data.select_columns([name for name in keys if name])
+    return _objects(Objects(data, "row", layout, keys), classes, options)
+
+
+def _objects(items: Objects, classes: Any, options: dict[str, Any]) -> ImageSource:
+    decoded: Decoded = decode(items, **options)
+    labels = torch.tensor(decoded.labels) if decoded.labels else None
+    named = (
+        labels is not None and isinstance(classes, (list, tuple)) and all(isinstance(c, str) for c in classes)
+    )
+    return ImageSource(
+        decoded.store,
+        {"kind": "dataset"},
+        [items.names[i] for i in decoded.positions],
+        torch.from_numpy(decoded.aspect),
+        labels,
+        list(classes) if named else None,
+        [(items.names[i], reason) for i, reason in decoded.failures.items()],
+    )
+
+
+def _is_huggingface(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "datasets" and hasattr(data, "features")
+
+
+def _image_columns(data: Any) -> tuple[str, str | None] | None:
+    """Names of the image column and of the class column, if any, of a Hugging Face data set."""
+    kinds = {name: type(feature).__name__ for name, feature in (data.features or {}).items()}
+    images = [name for name, kind in kinds.items() if kind == "Image"]
+    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    return (images[0], labels[0] if labels else None) if images else None

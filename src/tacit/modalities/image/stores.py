@@ -1,0 +1,196 @@
+"""Where the pixels of a data set lie: in memory when they fit, in a memory-mapped file when they do not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.errors import DataError
+
+SHARE = 0.4
+"""The part of the available memory that the pixels of one data set may take."""
+
+
+@dataclass
+class Store:
+    """Images of one shape that are read by position.
+
+    Attributes:
+        pixels: ``[N, C, H, W]``, or ``[N, H, W, C]`` with ``channels_last``, of any real dtype.
+        channels_last: whether the channels are the last axis of ``pixels``.
+        rows: int64 ``[M]``, the row of ``pixels`` of each readable image, or None when it is every row.
+        mapped: whether the pixels are in a file and not in memory.
+        narrow: whether integers other than uint8 lie within 0..255 and are given as uint8.
+    """
+
+    pixels: Tensor
+    channels_last: bool = False
+    rows: Tensor | None = None
+    mapped: bool = False
+    narrow: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        axes = tuple(self.pixels.shape[1:])
+        return (axes[2], axes[0], axes[1]) if self.channels_last else axes  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> str:
+        """The pixels' type as stored, e.g. ``uint8`` or ``uint16``."""
+        return str(self.pixels.dtype).removeprefix("torch.")
+
+    def read(self, index: Tensor) -> Tensor:
+        """The images at ``index`` (int64 ``[B]``): contiguous ``[B, C, H, W]``, uint8 or float32.
+
+        Bool becomes 0 and 255, uint16 is divided by 65535, integers within 0..255 become uint8, and all else
+        is float32 as it is.
+        """
+        x = self.pixels.index_select(0, index if self.rows is None else self.rows[index])
+        if self.channels_last:
+            x = x.permute(0, 3, 1, 2).contiguous()
+        if x.dtype == torch.uint8 or x.dtype == torch.float32:
+            return x
+        if x.dtype == torch.bool:
+            return x.to(torch.uint8) * 255
+        if x.dtype == torch.uint16:
+            return x.to(torch.float32) / 65535
+        return x.to(torch.uint8 if self.narrow else torch.float32)
+
+
+def available_memory() -> int:
+    """Bytes that this process can still take: the system's, or less where a container's limit is lower."""
+    free = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(int(next(row for row in lines if row.startswith("MemAvailable")).split()[1]) * 1024)
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        free.append(int(limit) - int(used))
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if not free:  # systems without /proc: half of what is built in
+            free.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    return max(min(free), 0) if free else 4 << 30
+
+
+def fits(size: int, memory: int | None = None) -> bool:
+    """Whether ``size`` bytes of pixels may be held in memory, of which ``memory`` bytes are allowed."""
+    return size <= SHARE * available_memory() and (memory is None or size <= memory)
+
+
+def cache_folder(cache: str | os.PathLike[str] | None) -> Path:
+    """The folder of cached pixels: ``cache``, or ``$TACIT_CACHE``, or ``~/.cache/tacit``."""
+    return Path(cache or os.environ.get("TACIT_CACHE") or Path.home() / ".cache" / "tacit").expanduser()
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """The array's memory as a tensor; byte order and negative strides, which torch lacks, cost a copy."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():  # a read-only array: a store only reads
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.asarray(array))
+
+
+class Cache:
+    """One folder with decoded pixels and the facts about them, complete or absent.
+
+    It is written under a temporary name and renamed when it is complete, so that a killed run leaves nothing
+    that could be taken for a cache.
+
+    Args:
+        folder: where caches lie.
+        key: the name of this one, a hash of all that the pixels depend on; None for pixels that cannot be
+            recognised again, which are gone when the process ends.
+    """
+
+    def __init__(self, folder: Path, key: str | None) -> None:
+        self.folder = folder
+        self.path = folder / f"images-{key}" if key else None
+
+    def load(self) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:
+        """Mapped pixels, aspects and facts, or None where there is no readable cache of this key."""
+        if self.path is None or not self.path.is_dir():
+            return None
+        try:
+            pixels = np.load(self.path / "pixels.npy", mmap_mode="c", allow_pickle=False)
+            aspect = np.load(self.path / "aspect.npy", allow_pickle=False)
+            facts = json.loads((self.path / "facts.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, EOFError):
+            shutil.rmtree(self.path, ignore_errors=True)
+            return None
+        return pixels, aspect, facts
+
+    @contextlib.contextmanager
+    def writing(self, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[CacheWriter]:
+        """A temporary folder with room for the pixels, removed again unless it was finished.
+
+        Raises:
+            DataError: if the folder cannot be written or the disk has too little room.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix="partial-", dir=self.folder))
+        except OSError as error:
+            raise self._refusal(shape, dtype, error) from error
+        try:
+            try:
+                pixels = _reserve(work / "pixels.npy", shape, dtype)
+            except OSError as error:
+                raise self._refusal(shape, dtype, error) from error
+            yield CacheWriter(self, work, pixels)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _refusal(self, shape: tuple[int, ...], dtype: np.dtype, error: OSError) -> DataError:
+        size = int(np.prod(shape)) * dtype.itemsize / 2**30
+        return DataError(
+            f"the decoded images ({size:.2f} GiB) do not fit in memory and cannot be cached in "
+            f"'{self.folder}': {error.strerror or error}; name a folder with room for them as `cache`"
+        )
+
+
+@dataclass
+class CacheWriter:
+    """A cache that is being written: ``pixels`` is its mapped array."""
+
+    cache: Cache
+    work: Path
+    pixels: np.ndarray
+
+    def finish(self, aspect: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
+        """Make the cache complete and return its pixels, mapped for reading."""
+        if self.cache.path is None:
+            return self.pixels  # the open mapping keeps the data when the folder goes
+        self.pixels.flush()  # type: ignore[attr-defined]
+        np.save(self.work / "aspect.npy", aspect)
+        (self.work / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        # where another process was faster the rename fails and its cache, of the same key, is as good
+        with contextlib.suppress(OSError):
+            self.work.rename(self.cache.path)
+        done = self.cache.load()
+        return self.pixels if done is None else done[0]
+
+
+def _reserve(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A new mapped .npy file whose disk space is taken at once: a full disk is an error, not a later crash."""
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return pixels

@@ -1,0 +1,150 @@
+"""A run folder: what a training leaves behind, and what can be done with it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tacit import registry
+from tacit.data import Source
+from tacit.errors import RunError
+from tacit.files import read_json, write_json
+from tacit.methods.base import Method, embed
+from tacit.modalities import modality, open_source
+from tacit.tables import read_table
+from tacit.views.base import Views
+
+
+class Run:
+    """A finished or unfinished run.
+
+    ``config.json`` repeats the run, ``metrics.csv``, ``watch.csv`` and ``speed.csv`` tell how it went,
+    ``encoder.safetensors`` (and ``method.safetensors``, with the heads) hold the weights, ``checkpoints/`` what
+    resuming needs, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be used.
+
+    Args:
+        folder: the run folder.
+        encoder: the module that was trained, when it was the user's own; its weights are loaded into it.
+
+    Raises:
+        RunError: if the folder is no run of tacit.
+    """
+
+    def __init__(self, folder: str | Path, encoder: nn.Module | None = None) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise RunError(f"there is no run folder {self.folder}")
+        self.config: dict[str, Any] = read_json(self.folder / "config.json")
+        if not isinstance(self.config, dict) or "tacit" not in self.config:
+            raise RunError(f"{self.folder} was not written by tacit: its config.json has no field 'tacit'")
+        self._own = encoder
+
+    def __repr__(self) -> str:
+        method, encoder = self.config["method"]["name"], self.config["encoder"]["name"]
+        return f"Run({str(self.folder)!r}: {method} with {encoder}, {self.summary.get('status', 'unfinished')})"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Status, steps, seconds and the watch's verdict; empty while the run has not ended once."""
+        path = self.folder / "summary.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """Columns of ``metrics.csv``: step, epoch, lr, loss and its terms, grad_norm."""
+        return read_table(self.folder / "metrics.csv")
+
+    @functools.cached_property
+    def spec(self) -> Any:
+        """What views and encoder know of the data, e.g. channels and size."""
+        return modality(self.config["modality"]).Spec.from_dict(self.config["spec"])
+
+    def random_encoder(self) -> nn.Module:
+        """The encoder as it was before training, in evaluation mode.
+
+        Raises:
+            RunError: if it was the user's own module and has not been given to :func:`tacit.load`.
+        """
+        torch.manual_seed(self.config["seed"])
+        return self._build_encoder().eval()
+
+    @functools.cached_property
+    def encoder(self) -> nn.Module:
+        """The trained encoder in evaluation mode, on the CPU: a plain module, views to ``[B, dim]``."""
+        encoder = self._build_encoder()
+        encoder.load_state_dict(self._weights("encoder.safetensors"))
+        return encoder.eval()
+
+    @functools.cached_property
+    def method(self) -> Method:
+        """The trained method with its heads, in evaluation mode."""
+        settings = self.config["method"]
+        method = registry.find(settings["name"], "method")(self._build_encoder(), **settings["options"])
+        method.load_state_dict(self._weights("method.safetensors"))
+        return method.eval()
+
+    def _build_encoder(self) -> nn.Module:
+        settings = self.config["encoder"]
+        if settings["name"] == "custom":
+            if self._own is None:
+                raise RunError(
+                    f"{self.folder} was trained with an encoder of your own; load it with tacit.load(run, encoder=module)"
+                )
+            return self._own
+        return modality(self.config["modality"]).make_encoder(settings["name"], self.spec, **settings["options"])
+
+    def _weights(self, name: str) -> dict[str, Tensor]:
+        path = self.folder / name
+        if not path.exists():
+            raise RunError(f"{self.folder} has no {name} yet: the run did not get to its first checkpoint")
+        try:
+            return load_file(path)
+        except Exception as error:
+            raise RunError(f"{path} is damaged: {error}") from None
+
+    def evaluation_view(self) -> Views:
+        """The deterministic view that embeddings are made from."""
+        return modality(self.config["modality"]).evaluation_view(self.spec)
+
+    def open(self, data: Any, **options: Any) -> Source:
+        """Open data as this run's modality, at this run's size."""
+        return open_source(data, self.config["modality"], **(self.spec.reading() | options))
+
+    def stream(self, source: Source, encoder: nn.Module | None = None, batch_size: int = 256) -> Iterator[Tensor]:
+        """Embeddings of ``source``, batch by batch: float32 ``[b, dim]`` on the CPU."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network, views = (encoder or self.encoder).to(device), self.evaluation_view()
+        try:
+            for batch in source.batches(batch_size):
+                moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+                with torch.inference_mode():
+                    yield embed(network, views(moved)[0]).float().cpu()
+        finally:
+            network.cpu()
+
+    def embed(self, data: Any, batch_size: int = 256) -> np.ndarray:
+        """Embeddings of data: float32 ``[N, dim]``. For files see :func:`tacit.embed`."""
+        return torch.cat(list(self.stream(self.open(data), batch_size=batch_size))).numpy()
+
+    def evaluate(self, data: Any, test: Any = None, **options: Any) -> dict[str, Any]:
+        """k-NN, linear probe and RankMe beside raw input and a random encoder; see :func:`tacit.evaluate`."""
+        from tacit.api import evaluate
+
+        return evaluate(self, data, test, **options)
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the report, one self-contained HTML file; see :func:`tacit.report`."""
+        from tacit.api import report
+
+        return report(self, out)
+
+    def update_summary(self, **values: Any) -> None:
+        """Merge values into ``summary.json``."""
+        write_json(self.folder / "summary.json", self.summary | values)

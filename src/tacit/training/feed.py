@@ -1,0 +1,66 @@
+"""Which samples each step sees, as a function of (seed, step), and reading them one step ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from torch import Tensor
+
+from tacit.data import Batch, Source, order
+
+
+class Order:
+    """The order of samples in a run.
+
+    Each epoch is a fresh shuffle; samples past the last whole batch sit out that epoch.
+
+    Args:
+        count: samples in the data set.
+        batch: samples a step over all ranks.
+        rank, ranks: this process and how many there are; each takes its equal part of every batch.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+        self.count, self.seed, self.rank = count, seed, rank
+        self.share = batch // ranks
+        self.batch = self.share * ranks
+        self.per_epoch = max(1, count // self.batch)
+        self._epoch, self._shuffled = -1, None
+
+    def epoch(self, step: int) -> int:
+        return step // self.per_epoch
+
+    def at(self, step: int) -> Tensor:
+        """Indices of the samples that this rank sees in ``step`` (from 0): int64 ``[share]``."""
+        epoch, position = divmod(step, self.per_epoch)
+        if self._shuffled is None or epoch != self._epoch:
+            self._epoch, self._shuffled = epoch, order(self.count, self.seed, epoch)
+        start = position * self.batch + self.rank * self.share
+        return self._shuffled[start : start + self.share]
+
+
+def feed(source: Source, at: Callable[[int], Tensor], start: int, labels: bool, pin: bool) -> Iterator[Batch]:
+    """Endless batches from step ``start``; the next one is read in a thread while the last one trains.
+
+    Args:
+        labels: whether the method uses them; otherwise they are left out of the batch.
+        pin: page-lock the tensors, for asynchronous copies to a GPU.
+    """
+
+    def read(step: int) -> Batch:
+        batch = source.batch(at(step))
+        if not labels:
+            batch.pop("y", None)
+        if pin:
+            batch = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in batch.items()}
+        return batch
+
+    with ThreadPoolExecutor(1, "tacit-feed") as thread:
+        coming = thread.submit(read, start)
+        step = start
+        while True:
+            batch = coming.result()
+            step += 1
+            coming = thread.submit(read, step)
+            yield batch

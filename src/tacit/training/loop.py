@@ -1,0 +1,224 @@
+"""The training loop, in reading order: batch, views, loss, backward, guard, step, log, checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from tacit.data import Source
+from tacit.errors import RunError, TrainingStopped
+from tacit.methods.base import JointEmbedding, Method
+from tacit.parts import cached
+from tacit.parts.draws import Draws, mix
+from tacit.tables import Table
+from tacit.training import checkpoints
+from tacit.training.feed import Order, feed
+from tacit.training.interrupts import Interrupts
+from tacit.training.optimisers import set_rate
+from tacit.training.schedules import Schedule
+from tacit.training.settings import Settings
+from tacit.training.watch import Watch
+from tacit.views.base import Views
+
+State = dict[str, Any]
+
+
+@dataclass
+class Horizon:
+    """How far a training goes: a number of steps, or seconds from which the steps are estimated as it goes."""
+
+    steps: int | None
+    seconds: float | None
+
+    def total(self, step: int, elapsed: float) -> int:
+        """The number of steps in all, as known after ``step`` of them."""
+        if self.steps is not None:
+            return self.steps
+        assert self.seconds is not None
+        return max(step + 1, math.ceil(step * self.seconds / max(elapsed, 1e-9)))
+
+    def done(self, step: int, elapsed: float) -> bool:
+        if self.steps is not None:
+            return step >= self.steps
+        assert self.seconds is not None
+        return elapsed >= self.seconds
+
+    def progress(self, step: int, elapsed: float) -> float:
+        """0 at the start, 1 at the end."""
+        if self.steps is not None:
+            return min(1.0, step / self.steps)
+        assert self.seconds is not None
+        return min(1.0, elapsed / self.seconds)
+
+
+@dataclass
+class Outcome:
+    """How a training ended: ``finished``, ``interrupted`` or ``collapsed``, after how many steps and seconds."""
+
+    status: Literal["finished", "interrupted", "collapsed"]
+    steps: int
+    seconds: float
+
+
+def train(
+    fabric: Fabric,
+    method: Method,
+    optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
+    views: Views,
+    source: Source,
+    watch: Watch,
+    settings: Settings,
+    seed: int,
+    folder: Path,
+    state: State | None = None,
+    report: Callable[[int, int, dict[str, float]], None] = lambda step, total, row: None,
+) -> Outcome:
+    """Train ``method`` until the budget is spent, an interrupt arrives or the weights are in danger.
+
+    Args:
+        state: a checkpoint to continue exactly from; the method, optimiser, schedule and watch are restored from it.
+        report: called after each logged step with the step, the total and the row of metrics.
+
+    Raises:
+        TrainingStopped: at a non-finite loss or gradient, before it reaches the weights, or at a collapse with
+            ``on_collapse='stop'``; a checkpoint of the last good weights has been written.
+    """
+    rank, ranks = fabric.global_rank, fabric.world_size
+    if settings.batch_size < 2 * ranks and ranks > 1:
+        raise RunError(f"batch_size {settings.batch_size} gives {ranks} processes fewer than 2 samples each")
+    samples = Order(len(source), settings.batch_size, seed, rank, ranks)
+    horizon = Horizon(settings.steps or (settings.epochs or 0) * samples.per_epoch or None, settings.time)
+    step, spent = 0, 0.0
+    if state is not None:
+        method.load_state_dict(state["method"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        watch.load_state_dict(state["watch"])
+        step, spent = state["step"], state["seconds"]
+    model, optimiser = fabric.setup(method, optimiser)
+    device = fabric.device
+
+    first = step if state is not None else None
+    tables = {n: Table(folder / f"{n}.csv", first) for n in ("metrics", "watch", "speed")} if rank == 0 else {}
+    began = saved = time.perf_counter() - spent
+    method.train()
+
+    def save(name: Path | None = None) -> None:
+        nonlocal saved
+        content = {
+            "method": method.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "watch": watch.state_dict(),
+            "step": step,
+            "seconds": time.perf_counter() - began,
+        }
+        if rank == 0 and name is None:
+            checkpoints.save(folder / "checkpoints", step, content)
+        elif rank == 0 and name is not None:
+            checkpoints.write_plain(name, content)
+        saved = time.perf_counter()
+
+    def look(total: int) -> None:
+        row = watch.measure(method)
+        verdict = watch.judge(step, row)
+        if tables:
+            tables["watch"].add({"step": step, **row})
+        if verdict.collapsed and settings.on_collapse == "stop" and step > 0:
+            save()
+            raise TrainingStopped(f"training stopped at step {step} of {total}: {verdict.text}")
+
+    with Interrupts() as interrupts:
+        batches = feed(source, samples.at, step, type(method).uses_labels, device.type == "cuda")
+        lap, lap_step, in_views = time.perf_counter(), step, 0.0
+        while not horizon.done(step, time.perf_counter() - began):
+            elapsed = time.perf_counter() - began
+            total = horizon.total(step, elapsed)
+            if schedule.branches_at(step, total):
+                save(folder / "continue.pt")
+            rate = schedule.rate(step, total)
+            set_rate(optimiser, rate)
+            if step == 0:
+                look(total)
+
+            batch = fabric.to_device(next(batches))
+            torch.manual_seed(mix(seed, step, 0x57E9))
+            before_views = time.perf_counter()
+            batch["views"] = views(batch, Draws.seeded(seed, step, device=device))
+            in_views += time.perf_counter() - before_views
+
+            if settings.chunk and isinstance(method, JointEmbedding):
+                losses = cached.backward(method, batch, settings.chunk, fabric.backward)
+            else:
+                losses = model(batch)
+                fabric.backward(losses["loss"])
+
+            norm = _gradient_norm(method, settings.clip)
+            healthy = torch.isfinite(losses["loss"].detach()) & torch.isfinite(norm)
+            if not _everywhere(fabric, healthy):
+                optimiser.zero_grad(set_to_none=True)
+                save()
+                raise TrainingStopped(_bad_numbers(step, losses, float(norm), rate))
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            step += 1
+            elapsed = time.perf_counter() - began
+            method.after_step(horizon.progress(step, elapsed))
+
+            last, stop = horizon.done(step, elapsed), interrupts.asked
+            if step % settings.log_every == 0 or last:
+                row = {"lr": rate, **{k: float(v.detach()) for k, v in losses.items()}, "grad_norm": float(norm)}
+                if tables:
+                    seconds = time.perf_counter() - lap
+                    speed = {"images_per_second": (step - lap_step) * samples.batch / seconds}
+                    tables["metrics"].add({"step": step, "epoch": samples.epoch(step - 1), **row})
+                    tables["speed"].add(
+                        {"step": step, "seconds": elapsed, **speed, "views_share": in_views / seconds}
+                    )
+                    fabric.log_dict({**row, **speed}, step)
+                    report(step, total, row | speed)
+                lap, lap_step, in_views = time.perf_counter(), step, 0.0
+            if step % (settings.watch_every or max(25, total // 40)) == 0 or last:
+                look(total)
+            every = settings.checkpoint_every
+            if last or stop or (step % every == 0 if every else time.perf_counter() - saved > 60):
+                save()
+            if stop and not last:
+                return Outcome("interrupted", step, elapsed)
+        batches.close()  # type: ignore[attr-defined]
+    return Outcome("finished", step, time.perf_counter() - began)
+
+
+def _gradient_norm(method: Method, clip: float) -> Tensor:
+    """The gradient's norm before clipping; gradients are clipped in place where ``clip`` is positive."""
+    parameters = [p for p in method.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if clip:
+        torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    return norm
+
+
+def _everywhere(fabric: Fabric, good: Tensor) -> bool:
+    if fabric.world_size == 1:
+        return bool(good)
+    reduced = fabric.all_reduce(good.float(), reduce_op="sum")
+    assert isinstance(reduced, Tensor)
+    return int(reduced) == fabric.world_size
+
+
+def _bad_numbers(step: int, losses: dict[str, Tensor], norm: float, rate: float) -> str:
+    terms = [name for name, value in losses.items() if not torch.isfinite(value)]
+    what = f"{', '.join(terms)} is not finite" if terms else f"the gradient's norm is {norm}"
+    return (
+        f"training stopped at step {step + 1}: {what}. The weights are those after step {step} and are saved; "
+        f"check the data for NaN or extreme values, or lower the learning rate (now {rate:.3g})"
+    )

@@ -1,0 +1,159 @@
+"""From what a user asked for to a complete configuration, and from that to the objects of a run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from tacit import __version__, registry
+from tacit.data import Source
+from tacit.errors import OptionError, unknown
+from tacit.methods.base import Method
+from tacit.modalities import modality, open_source
+from tacit.options import parameters, settle
+from tacit.training.precision import choose_precision
+from tacit.training.settings import NAMES, Settings, settings
+from tacit.views.base import Views
+
+GROUPS = ("views", "encoder", "schedule", "data")
+DEFAULT_METHOD = "simclr"
+
+
+@dataclass
+class Plan:
+    """Everything that a run is made of, before it starts.
+
+    Attributes:
+        config: what goes into ``config.json``: plain data that repeats the run.
+        method: the class of the method.
+        encoder: the user's own module, when they gave one.
+        source: the opened data.
+        spec: what views and encoder must know of it.
+        settings: how to train.
+    """
+
+    config: dict[str, Any]
+    method: type[Method]
+    encoder: nn.Module | None
+    source: Source
+    spec: Any
+    settings: Settings
+
+    @property
+    def kind(self) -> ModuleType:
+        return modality(self.config["modality"])
+
+    def build(self) -> tuple[Method, Views]:
+        """The method around its encoder, freshly initialised from the seed, and the training views."""
+        torch.manual_seed(self.config["seed"])
+        encoder = self.encoder
+        if encoder is None:
+            row = self.config["encoder"]
+            encoder = self.kind.make_encoder(row["name"], self.spec, **row["options"])
+        views = self.config["views"]
+        try:
+            method = self.method(encoder, **self.config["method"]["options"])
+            return method, self.kind.make_views(views["recipe"], self.spec, **views["options"])
+        except ValueError as error:
+            raise OptionError(str(error)) from error
+
+
+def plan(
+    data: Any,
+    method: str | type[Method] | None,
+    encoder: str | nn.Module | None,
+    views: str | None,
+    kind: str | None,
+    seed: int,
+    given: Mapping[str, Any],
+    progress: bool = False,
+) -> Plan:
+    """Open the data and fill in every automatic value.
+
+    Args:
+        given: options by name: training settings, the method's hyper-parameters, and ``views.*``, ``encoder.*``,
+            ``schedule.*``, ``data.*``.
+
+    Raises:
+        OptionError, DataError: at the first thing that is wrong, naming it.
+    """
+    method_class = _method(method)
+    name = _name_of(method_class)
+    groups = _sort(given, method_class, name)
+    image_size = groups["data"].pop("image_size", None)
+    reading = groups["data"] | ({"image_size": image_size} if image_size else {})
+    source = open_source(data, kind, progress=progress, **reading)
+    package = modality(source.modality)
+    training = settings(groups["training"], len(source))
+    spec = package.spec_of(source, **({"image_size": image_size} if image_size else {}))
+
+    fast = not torch.cuda.is_available()
+    own: nn.Module | None = None
+    if isinstance(encoder, nn.Module):
+        own, encoder_name = package.wrap_encoder(encoder, source, spec), "custom"
+    else:
+        encoder_name = encoder or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
+    recipe = views or method_class.recipe
+    if recipe not in package.RECIPES:
+        raise unknown("views", recipe, package.RECIPES)
+
+    config = {
+        "tacit": __version__,
+        "seed": seed,
+        "modality": source.modality,
+        "data": source.describe(),
+        "reading": reading,
+        "spec": spec.as_dict(),
+        "method": {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)},
+        "encoder": {"name": encoder_name, "options": groups["encoder"]},
+        "views": {"recipe": recipe, "options": groups["views"]},
+        "schedule": groups["schedule"],
+        "training": {},
+    }
+    if training.precision == "auto":
+        training = replace(training, precision=choose_precision(device_of(training)))
+    config["training"] = training.as_dict()
+    return Plan(config, method_class, own, source, spec, training)
+
+
+def device_of(training: Settings) -> torch.device:
+    """The kind of device that a run with these settings uses."""
+    if training.accelerator != "auto":
+        return torch.device(training.accelerator)
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _method(method: str | type[Method] | None) -> type[Method]:
+    if inspect.isclass(method) and issubclass(method, Method):
+        return method
+    return registry.find(str(method or DEFAULT_METHOD), "method")
+
+
+def _name_of(method: type[Method]) -> str:
+    target = f"{method.__module__}:{method.__qualname__}"
+    return next((e.name for e in registry.catalogue("method") if e.target == target), method.__name__)
+
+
+def _sort(given: Mapping[str, Any], method: type[Method], name: str) -> dict[str, dict[str, Any]]:
+    """The options by what they belong to; an unknown one is answered with the nearest known name."""
+    groups: dict[str, dict[str, Any]] = {"training": {}, "method": {}, **{g: {} for g in GROUPS}}
+    hyper = parameters(method, skip=1)
+    for key, value in given.items():
+        group, dot, rest = key.partition(".")
+        if dot and group in GROUPS:
+            groups[group][rest] = value
+        elif key in NAMES:
+            groups["training"][key] = value
+        elif key == "image_size":
+            groups["data"][key] = value
+        elif key in hyper:
+            groups["method"][key] = value
+        else:
+            raise unknown("option", key, [*NAMES, "image_size", *hyper, *(f"{g}." for g in GROUPS)])
+    return groups

@@ -1,0 +1,153 @@
+"""One training from plan to run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tacit.console import Bar
+from tacit.environment import facts
+from tacit.errors import MissingExtra, RunError, TrainingStopped
+from tacit.files import replacing, write_json
+from tacit.methods.base import Method
+from tacit.training import checkpoints
+from tacit.training.loop import Outcome, State, train
+from tacit.training.optimisers import make_optimiser
+from tacit.training.plan import Plan
+from tacit.training.precision import channels_last
+from tacit.training.schedules import make_schedule
+from tacit.training.showcase import showcase
+from tacit.training.watch import Watch
+from tacit.views.base import Views
+
+
+def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, quiet: bool) -> Outcome:
+    """Train as planned and leave weights, summary and gallery in ``folder``.
+
+    Args:
+        earlier: a finished run's state whose weights and optimiser state this run starts from.
+        state: this run's own checkpoint, to continue exactly from.
+
+    Raises:
+        TrainingStopped: see :func:`tacit.training.loop.train`; the summary says why.
+    """
+    settings, seed = plan.settings, plan.config["seed"]
+    fabric = Fabric(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=settings.strategy,
+        precision=settings.precision,
+        loggers=_logger(settings.logger, folder),
+    )
+    fabric.launch()
+    method, views = plan.build()
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        method = nn.SyncBatchNorm.convert_sync_batchnorm(method)
+    optimiser = make_optimiser(
+        method, settings.optimizer, settings.lr, settings.batch_size, settings.weight_decay, settings.momentum
+    )
+    schedule = make_schedule(
+        settings.schedule, optimiser.defaults["lr"], continued=earlier is not None, **plan.config["schedule"]
+    )
+    if earlier is not None and state is None:
+        _start_from(method, optimiser, earlier)
+    channels_last(method.encoder, fabric.device, settings.channels_last)
+    watch = Watch(plan.source, plan.kind.evaluation_view(plan.spec), views, fabric.device, seed)
+
+    if fabric.is_global_zero:
+        write_json(folder / "environment.json", facts() | {"precision": settings.precision})
+    outcome: Outcome | None = None
+    why = ""
+    with Bar(plan.config["method"]["name"], quiet=quiet or not fabric.is_global_zero) as bar:
+        try:
+            outcome = train(
+                fabric, method, optimiser, schedule, views, plan.source, watch, settings, seed, folder, state,
+                lambda step, total, row: bar.at(step, total, _note(row)),
+            )  # fmt: skip
+        except TrainingStopped as error:
+            why = str(error)
+            raise
+        finally:
+            if fabric.is_global_zero and (outcome or why):
+                _leave(plan, method, views, watch, folder, outcome, why)
+    assert outcome is not None
+    return outcome
+
+
+def _leave(
+    plan: Plan, method: Method, views: Views, watch: Watch, folder: Path, outcome: Outcome | None, why: str
+) -> None:
+    """Write what a run leaves behind."""
+    method.eval().cpu()
+    save_weights(folder / "method.safetensors", method.state_dict())
+    save_weights(folder / "encoder.safetensors", method.encoder.state_dict())
+    summary: dict[str, Any] = {
+        "status": outcome.status if outcome else "stopped",
+        "steps": outcome.steps if outcome else None,
+        "seconds": round(outcome.seconds, 2) if outcome else None,
+        "verdict": watch.state_dict(),
+        "skipped": [list(row) for row in plan.source.skipped],
+    }
+    write_json(folder / "summary.json", summary | ({"why": why} if why else {}))
+    showcase(plan, method, views, folder)
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write a state dict as safetensors, atomically."""
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+    with replacing(path) as part:
+        save_file(plain, part)
+
+
+def earlier_state(folder: Path) -> State:
+    """What another run leaves to continue from: the end of its constant phase, or else its last checkpoint.
+
+    Raises:
+        RunError: if it has neither.
+    """
+    branch = folder / "continue.pt"
+    state = checkpoints.read(branch) if branch.exists() else checkpoints.latest(folder / "checkpoints")
+    if state is None:
+        raise RunError(f"{folder} has no checkpoint to continue from; it must be a run that trained for a while")
+    return state
+
+
+def _start_from(method: Method, optimiser: torch.optim.Optimizer, earlier: State) -> None:
+    try:
+        method.load_state_dict(earlier["method"])
+        optimiser.load_state_dict(earlier["optimiser"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise RunError(
+            f"the earlier run's weights do not fit this method and encoder ({reason}); continue with the same ones"
+        ) from error
+
+
+def _note(row: dict[str, float]) -> str:
+    return f"loss {row['loss']:.3f}  {row['images_per_second']:,.0f} samples/s"
+
+
+def _logger(name: str, folder: Path) -> list[Any]:
+    if name == "tensorboard":
+        try:
+            from lightning_fabric.loggers import TensorBoardLogger
+
+            return [TensorBoardLogger(folder, name="tensorboard", version="")]
+        except ImportError:
+            raise MissingExtra("tensorboard", "tensorboard", "logger=tensorboard") from None
+    if name in ("wandb", "mlflow"):
+        try:
+            from lightning.pytorch import loggers
+
+            if name == "wandb":
+                return [loggers.WandbLogger(name=folder.name, save_dir=folder, project="tacit")]
+            return [loggers.MLFlowLogger("tacit", run_name=folder.name)]
+        except ImportError:
+            raise MissingExtra(name, name, f"logger={name}") from None
+    return []
