@@ -43,8 +43,8 @@ def check(method: Method) -> None:
     for name, module in method.named_modules():
         if isinstance(module, BATCH_NORMS) and module.training:
             raise OptionError(
-                f"chunks would change the statistics of the batch norm '{name}': use norm=layer and an encoder "
-                "without batch norm, or train without chunks"
+                f"chunks would change the statistics of the batch norm '{name}': use norm=layer and an "
+                "encoder without batch norm, or train without chunks"
             )
 
 

@@ -3,7 +3,9 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const settings = { responsive: true, displayModeBar: false };
+  const buttons = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]];
+  const mapSettings = { responsive: true, displaylogo: false, scrollZoom: true, modeBarButtons: buttons };
 
   // Colours come from the style sheet, so that light and dark are decided in one place.
   const theme = () => {
@@ -21,11 +23,17 @@
 
   const draw = (holder) => {
     const figure = read(holder.dataset.figure);
+    const isMap = holder.id === "map";
     const layout = {
       height: 280, autosize: true, margin: { l: 56, r: 12, t: 10, b: 44 },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, ...figure.layout, template: theme(),
     };
-    return Plotly.newPlot(holder, figure.data, layout, settings);
+    if (isMap) {
+      layout.height = Math.round(Math.min(640, Math.max(400, holder.clientWidth)));
+      layout.margin = { l: 8, r: 8, t: 34, b: 8 };
+      layout.legend = { orientation: "h", x: 0, y: -0.01, yanchor: "top" };
+    }
+    return Plotly.newPlot(holder, figure.data, layout, isMap ? mapSettings : settings);
   };
 
   const holders = [...document.querySelectorAll("[data-figure]")];

@@ -27,8 +27,8 @@ class ImageSource(Source):
     """Images of one stored shape, read in batches.
 
     A batch has ``x`` (contiguous ``[B, C, H, W]``: uint8, or float32 where the data are floats or 16 bits
-    deep, the latter in [0, 1]), ``index``, ``aspect`` (float32 ``[B]``: true width / height of the image, which
-    may have been squashed into a square) and ``y`` where labels are known.
+    deep, the latter in [0, 1]), ``index``, ``aspect`` (float32 ``[B]``: true width / height of the image, that
+    may be squashed into a square) and ``y`` where labels are known.
 
     Args:
         store: the pixels.
@@ -108,13 +108,13 @@ def open_source(
     """Open images; files and data sets are decoded once, arrays are used where they lie.
 
     Args:
-        data: a folder of image files at any depth (class folders become labels); an .npy or .npz file; an array
-            or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a list of arrays, tensors, Pillow
-            images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
+        data: a folder of image files at any depth (class folders become labels); an .npy or .npz file; an
+            array or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a list of arrays, tensors,
+            Pillow images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
         cache: folder for decoded pixels that do not fit in memory; by default ``$TACIT_CACHE`` or
             ``~/.cache/tacit``.
         memory: the most bytes of pixels to hold in memory; 40% of what is available by default.
-        workers: threads that decode; one a core by default, one for data sets.
+        workers: threads that decode; by default one a core, but a single one for data sets and small images.
         image_size: side in pixels that will be trained at; images of different sizes are stored 1.15 times as
             large.
         layout: ``NCHW`` or ``NHWC``, where the shape of an array does not tell.

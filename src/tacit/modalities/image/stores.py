@@ -188,7 +188,7 @@ class CacheWriter:
 
 
 def _reserve(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A new mapped .npy file whose disk space is taken at once: a full disk is an error, not a later crash."""
+    """A new mapped .npy file whose disk space is taken at once: a full disk is an error, no later crash."""
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with open(path, "r+b") as file:

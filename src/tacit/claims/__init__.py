@@ -1,0 +1,1 @@
+"""Claims: one small honest experiment a paper, run here and now."""

@@ -1,0 +1,196 @@
+"""Colour changes of a batch of images, each sample with its own strengths and its own order of changes.
+
+The operations are those of ``torchvision.transforms.v2.functional`` on float images, including the clamp after each.
+Brightness, contrast and saturation are one step, ``x <- clamp(f x + (1 - f) target)`` with nothing, the mean of the
+luma or the luma itself as target, so samples with different orders share a pass; hue stands between these steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tacit.modalities.image.geometry import chunk_rows
+from tacit.parts.draws import Draws
+
+LUMA = (0.2989, 0.587, 0.114)
+NUMBERS = 9
+"""Uniform numbers that one jitter needs: whether, four strengths, four for the order."""
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+SOLARIZE_FROM = 128 / 255
+
+Limits = tuple[Tensor | float, Tensor | float]
+
+
+def luma(x: Tensor) -> Tensor:
+    """Perceived lightness ``[N, H, W]`` of RGB ``[N, 3, H, W]``; for other channel counts the mean of the channels."""
+    if x.shape[1] != 3:
+        return x.mean(1)
+    grey = x[:, 0] * LUMA[0]
+    return grey.add_(x[:, 1], alpha=LUMA[1]).add_(x[:, 2], alpha=LUMA[2])
+
+
+def limits_of(x: Tensor, unit: bool) -> Limits:
+    """The range that colour changes stay in: [0, 1], or for a float image that leaves it, the image's own range."""
+    if unit:
+        return 0.0, 1.0
+    flat = x.flatten(1)
+    low, high = flat.amin(1).clamp_max(0), flat.amax(1).clamp_min(1)
+    return low[:, None, None, None], high[:, None, None, None]
+
+
+def clamp_(x: Tensor, limits: Limits) -> Tensor:
+    low, high = limits
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        # Two binary passes are several times faster than a clamp whose bounds are broadcast.
+        return torch.minimum(torch.maximum(x, torch.as_tensor(low), out=x), torch.as_tensor(high), out=x)
+    return x.clamp_(low, high)
+
+
+def blend_(x: Tensor, factor: Tensor, kind: Tensor, limits: Limits) -> Tensor:
+    """Brightness, contrast or saturation, in place: ``x <- clamp(f x + (1 - f) target)``.
+
+    Args:
+        x: ``[N, C, H, W]``.
+        factor: ``f >= 0``, ``[N]``; 1 changes nothing.
+        kind: per sample 0 for brightness (target 0), 1 for contrast (the mean luma), 2 for saturation (the luma).
+        limits: of the clamp.
+    """
+    rest = 1 - factor
+    grey = luma(x)
+    level = grey.flatten(1).mean(1) * torch.where(kind == CONTRAST, rest, torch.zeros_like(rest))
+    grey.mul_(torch.where(kind == SATURATION, rest, torch.zeros_like(rest))[:, None, None])
+    grey.add_(level[:, None, None])
+    x.mul_(factor[:, None, None, None]).add_(grey[:, None])
+    return clamp_(x, limits)
+
+
+def turn_hue_(x: Tensor, turn: Tensor) -> Tensor:
+    """Turn the hue of RGB images ``[N, 3, H, W]`` by ``turn`` (``[N]``, in whole circles), in place.
+
+    Exact in HSV: with hue measured from red in sixths of the circle, each channel is a clipped linear function of
+    the hue's distance from that channel's own, times the chroma. No branch on which channel is largest is needed:
+    the unsigned hue is ``1 + (max(g, b) + max(min(g, b), r) - 2 r) / chroma``, its sign that of ``g - b``.
+    """
+    red, green, blue = x.unbind(1)
+    above, below = torch.maximum(green, blue), torch.minimum(green, blue)
+    most, least = torch.maximum(above, red), torch.minimum(below, red)
+    chroma = most - least
+    hue = torch.maximum(below, red, out=below).add_(above).sub_(red, alpha=2).add_(chroma)
+    hue.div_(least.copy_(chroma).clamp_min_(1e-12))
+    hue.copysign_(torch.sub(green, blue, out=above)).add_((6 * turn)[:, None, None])
+    hue.sub_(torch.mul(hue, 1 / 6, out=above).round_(), alpha=6)
+    # Share of the chroma that is taken from the largest value: distance from the channel's hue, clipped.
+    lack = torch.abs(hue, out=above).sub_(1).clamp_(0, 1)
+    torch.addcmul(most, chroma, lack, value=-1, out=red)
+    for channel, offset in ((green, 1.0), (blue, -1.0)):
+        lack = torch.add(hue, offset, out=above).abs_().neg_().add_(2).clamp_(0, 1)
+        torch.addcmul(most, chroma, lack, value=-1, out=channel)
+    return x
+
+
+def solarize_(x: Tensor, limits: Limits) -> Tensor:
+    """Invert the pixels from :data:`SOLARIZE_FROM` up, in place; the inverse of ``v`` is ``1 - v`` in [0, 1]."""
+    low, high = limits
+    return torch.where(x >= SOLARIZE_FROM, low + high - x, x, out=x)
+
+
+@dataclass
+class Jitter:
+    """What was drawn for the colours of ``N`` samples, on the CPU.
+
+    Attributes:
+        factors: brightness, contrast, saturation (1 changes nothing) and turn of hue (0 changes nothing), ``[N, 4]``.
+        order: the changes in the order in which they are made, int64 ``[N, 4]``.
+        stage: after how many of the other changes hue is turned, 0 to 3; 4 where nothing is changed at all.
+    """
+
+    factors: Tensor
+    order: Tensor
+    stage: Tensor
+
+    @classmethod
+    def draw(cls, u: Tensor, strengths: tuple[float, float, float, float], probability: float) -> Jitter:
+        """Draw from uniform numbers ``u``, ``[N, NUMBERS]``, with ``torchvision``'s ranges for ``strengths``."""
+        wide = torch.tensor(strengths)
+        low = torch.cat([(1 - wide[:3]).clamp_min(0), -wide[3:]])
+        high = torch.cat([1 + wide[:3], wide[3:]])
+        chosen = u[:, 0] < probability
+        neutral = torch.tensor([1.0, 1.0, 1.0, 0.0])
+        factors = torch.where(chosen[:, None], low + (high - low) * u[:, 1:5], neutral)
+        order = u[:, 5:9].argsort(1)
+        at = (order == HUE).to(torch.uint8).argmax(1)
+        return cls(factors, order, torch.where(chosen, at, torch.full_like(at, 4)))
+
+    def params(self, channels: int = 3) -> dict[str, Tensor]:
+        """Factors by name (``[N]`` each) and ``order``; only brightness and contrast unless there are 3 channels."""
+        if channels != 3:
+            return {"brightness": self.factors[:, 0], "contrast": self.factors[:, 1]}
+        names = ("brightness", "contrast", "saturation", "hue")
+        return {name: self.factors[:, i] for i, name in enumerate(names)} | {"order": self.order}
+
+    def apply_(self, x: Tensor, rows: Tensor, limits: Limits) -> Tensor:
+        """Change ``x`` in place, whose samples were drawn at ``rows`` and stand in order of :attr:`stage`."""
+        stage = self.stage[rows]
+        ends = torch.searchsorted(stage, torch.arange(5)).tolist()
+        count = ends[4]
+        if count == 0:
+            return x
+        factors, order = self.factors[rows[:count]], self.order[rows[:count]]
+        three = x.shape[1] == 3
+        kinds = order[order != HUE].view(count, 3)
+        steps = range(3)
+        if not three:
+            kinds = kinds[kinds != SATURATION].view(count, 2)
+            steps = range(2)
+        turning = three and bool((factors[:, HUE] != 0).any())
+        strength = factors.gather(1, kinds).to(x.device)
+        turn, kinds = factors[:, HUE].to(x.device), kinds.to(x.device)
+        part = x[:count]
+        low, high = limits
+        if isinstance(low, Tensor) and isinstance(high, Tensor):
+            limits = low[:count], high[:count]
+        ends = [0, *ends[1:4], count]
+        for step in range(4):
+            if turning and ends[step] < ends[step + 1]:
+                turn_hue_(x[ends[step] : ends[step + 1]], turn[ends[step] : ends[step + 1]])
+            if step in steps:
+                blend_(part, strength[:, step].contiguous(), kinds[:, step], limits)
+        return x
+
+
+def jitter(
+    x: Tensor,
+    draws: Draws,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    saturation: float = 0.4,
+    hue: float = 0.1,
+    probability: float = 0.8,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Change the colours of every sample with its own strengths in its own order, as ``ColorJitter`` does for one.
+
+    Images that have not three channels have no hue, saturation or luma: brightness and contrast change all channels
+    together, and the pivot of the contrast is the mean of all channels.
+
+    Args:
+        x: ``[B, C, H, W]`` in [0, 1]; it is not changed.
+        draws: where the numbers come from.
+        brightness, contrast, saturation: factors are drawn from ``[max(0, 1 - s), 1 + s]``.
+        hue: the turn is drawn from ``[-hue, hue]`` of the circle, at most 0.5.
+        probability: of changing a sample at all.
+
+    Returns:
+        The images and the parameters, ``[B, ...]`` each.
+    """
+    u = Draws(draws.generator).uniform(len(x), NUMBERS)
+    drawn = Jitter.draw(u, (brightness, contrast, saturation, hue), probability)
+    rows = drawn.stage.argsort(stable=True)
+    out = x.index_select(0, rows.to(x.device))
+    size = chunk_rows(len(x), x[0].numel(), x.device)
+    for i in range(0, len(x), size):
+        drawn.apply_(out[i : i + size], rows[i : i + size], (0.0, 1.0))
+    back = out.index_select(0, rows.argsort().to(x.device))
+    return back, {key: value.to(x.device) for key, value in drawn.params(x.shape[1]).items()}

@@ -1,0 +1,112 @@
+"""Recipes of image views: what is done, with which probabilities and strengths; one table, no class a method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from tacit.errors import OptionError, unknown
+from tacit.modalities.image.spec import Spec
+
+BLUR_FROM = 64
+"""Shortest side at which the standard recipe blurs; smaller images have no detail to spare (SimCLR, on CIFAR-10)."""
+SMALL = 96
+"""Shortest side from which crops may be as small as 0.08 of the area."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one view is made, in this order: crop, flip, jitter, gray, blur, solarize, normalise.
+
+    Attributes:
+        crop_scale: range of the crop's share of the area; None: (0.08, 1) from 96 pixels on, (0.2, 1) below.
+        crop_ratio: range of the crop's width over height.
+        flip: probability of a horizontal flip (0 where left and right mean something, as in digits).
+        jitter: probability of changing the colours at all.
+        brightness, contrast, saturation, hue: how much, as in ``torchvision``'s ``ColorJitter``.
+        strength: multiplies the four.
+        gray: probability of removing the colour.
+        blur: probability of a Gaussian blur; it applies from 64 pixels on, unless ``blur`` is given as an option.
+        sigma: range of its standard deviation in pixels.
+        solarize: probability of inverting bright pixels.
+    """
+
+    crop_scale: tuple[float, float] | None = None
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    strength: float = 1.0
+    gray: float = 0.2
+    blur: float = 0.5
+    sigma: tuple[float, float] = (0.1, 2.0)
+    solarize: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "gray", "blur", "solarize"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name} is a probability from 0 to 1, not {getattr(self, name)}")
+        for name in ("brightness", "contrast", "saturation", "hue", "strength"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must not be negative, but is {getattr(self, name)}")
+        for name, top in (("crop_scale", 1.0), ("crop_ratio", float("inf")), ("sigma", float("inf"))):
+            pair = getattr(self, name)
+            if pair is not None and not (len(pair) == 2 and 0 < pair[0] <= pair[1] <= top):
+                raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {pair}")
+        if self.hue * self.strength > 0.5:
+            raise OptionError(
+                f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}"
+            )
+
+    @property
+    def strengths(self) -> tuple[float, float, float, float]:
+        """Brightness, contrast, saturation and hue times ``strength``."""
+        s = self.strength
+        return self.brightness * s, self.contrast * s, self.saturation * s, self.hue * s
+
+
+BYOL = Recipe(saturation=0.2, blur=1.0)
+
+RECIPES: dict[str, tuple[Recipe, ...]] = {
+    # Chen et al. 2020, appendix A (strength 1) and B.9 (CIFAR-10: half of it, no blur); (0.4, 0.4, 0.4, 0.1).
+    "pair": (Recipe(), Recipe()),
+    # Grill et al. 2020, table 6; Barlow Twins uses the same.
+    "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
+    # He et al. 2022: masked autoencoders need geometry only.
+    "crop": (Recipe(jitter=0.0, gray=0.0, blur=0.0),),
+    # Made by tacit.modalities.image.random_field, which has options of its own.
+    "random-field": (),
+}
+"""Recipes by name: one :class:`Recipe` a view."""
+
+
+def resolve(name: str, spec: Spec, **options: Any) -> list[Recipe]:
+    """The recipes of each view for images of ``spec.size``, with every open value filled in.
+
+    Args:
+        options: fields of :class:`Recipe` to override in all views, and ``count``: how many views (the recipe's
+            views are repeated in turn).
+
+    Raises:
+        OptionError: for an unknown recipe or option, or an impossible value.
+    """
+    if name not in RECIPES:
+        raise unknown("views", name, RECIPES)
+    known = [field.name for field in fields(Recipe)]
+    for option in options:
+        if option not in (*known, "count"):
+            raise unknown(f"option of views '{name}'", option, [*known, "count"])
+    base = RECIPES[name]
+    count = options.pop("count", len(base))
+    if not isinstance(count, int) or count < 1:
+        raise OptionError(f"count must be a whole number of views, at least 1, not {count!r}")
+    side = min(spec.size)
+    if side < BLUR_FROM:
+        options.setdefault("blur", 0.0)
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    recipes = [replace(base[i % len(base)], **options) for i in range(count)]
+    scale = (0.08, 1.0) if side >= SMALL else (0.2, 1.0)
+    return [replace(r, crop_scale=r.crop_scale or scale) for r in recipes]

@@ -1,0 +1,21 @@
+"""What many tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def small_images() -> tuple[np.ndarray, np.ndarray]:
+    """96 small images of scattered digits with labels: uint8 ``[96, 1, 16, 16]`` and int64 ``[96]``."""
+    from tacit.modalities.image.synthetic import scattered_digits
+
+    return scattered_digits("train", count=96, size=16, clutter=1)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import torch
+
+from tacit.parts.draws import Draws, mix
+from tacit.training.feed import Order
+
+
+def test_each_epoch_is_a_permutation_and_a_function_of_the_step() -> None:
+    order = Order(103, 10, seed=3)
+    first = torch.cat([order.at(step) for step in range(10)])
+    again = torch.cat([Order(103, 10, seed=3).at(step) for step in reversed(range(10))])
+    assert first.unique().numel() == 100
+    assert torch.equal(first.sort().values, again.sort().values)
+    assert torch.equal(order.at(5), Order(103, 10, seed=3).at(5))
+    assert not torch.equal(order.at(0), order.at(10))
+    assert not torch.equal(order.at(0), Order(103, 10, seed=4).at(0))
+
+
+def test_ranks_share_the_batch_of_one() -> None:
+    whole = Order(50, 12, seed=0)
+    parts = [Order(50, 12, seed=0, rank=r, ranks=3) for r in range(3)]
+    for step in (0, 3, 4, 9):
+        assert torch.equal(whole.at(step), torch.cat([p.at(step) for p in parts]))
+
+
+def test_a_batch_as_large_as_the_data_is_one_step_an_epoch() -> None:
+    assert Order(7, 7, seed=0).per_epoch == 1
+    assert Order(7, 7, seed=0).at(1).sort().values.tolist() == list(range(7))
+
+
+def test_draws_are_functions_of_their_numbers_alone() -> None:
+    assert torch.equal(Draws.seeded(1, 2).uniform(4, 3), Draws.seeded(1, 2).uniform(4, 3))
+    seeds = {mix(a, b) for a in range(50) for b in range(50)}
+    assert len(seeds) == 2500
+    assert mix(1, 2) != mix(2, 1)
+    assert all(0 <= s < 2**63 for s in seeds)
