@@ -35,7 +35,9 @@ def embeddings_of(count: int, seed: int = 0) -> NDArray[np.float32]:
     return PCA(32, random_state=0).fit_transform(data.data)[chosen].astype(np.float32)
 
 
-def write_gallery(folder: Path, count: int = 300, channels: int = 1, labelled: bool = True, **given: Any) -> None:
+def write_gallery(
+    folder: Path, count: int = 300, channels: int = 1, labelled: bool = True, **given: Any
+) -> None:
     """``gallery.npz`` of ``count`` digits; ``given`` replaces arguments of ``make_gallery``."""
     pictures, labels = digits(count)
     pictures = np.concatenate([np.roll(pictures, 2 * c, axis=3) for c in range(channels)], axis=1)
@@ -97,7 +99,7 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
         },
     )
     looked = np.arange(0, STEPS + 1, 35)
-    rank = 4 + 44 * (1 - np.exp(-looked / 300))
+    rank = 4 + 18.5 * (1 - np.exp(-looked / 300))
     spread = 0.35 + 0.5 * (1 - np.exp(-looked / 200))
     if collapsed:
         rank = np.where(looked > 700, 1 + (rank - 1) * np.exp(-(looked - 700) / 60), rank)
@@ -114,11 +116,15 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
             "uniformity": -3 * (1 - np.exp(-looked / 250)),
         },
     )
-    healthy = {"state": "healthy", "since": 35, "text": "healthy: embedding has effective rank 47.6 of 256, spread 0.85"}
+    healthy = {
+        "state": "healthy",
+        "since": 35,
+        "text": "healthy: embedding has effective rank 22.4 of 32, spread 0.85",
+    }
     bad = {
         "state": "dimensional collapse",
         "since": 805,
-        "text": "dimensional collapse since step 805: embedding has effective rank 1.1 of 256; lower the learning rate",
+        "text": "dimensional collapse since step 805: embedding has effective rank 1.1 of 32; lower the learning rate",
     }
     _json(
         folder / "summary.json",
@@ -127,7 +133,10 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
             "steps": STEPS,
             "seconds": 126.4,
             "verdict": bad if collapsed else healthy,
-            "skipped": [["digits/7/broken.png", "truncated after 312 bytes"], ["digits/notes.png", "not an image"]],
+            "skipped": [
+                ["digits/7/broken.png", "truncated after 312 bytes"],
+                ["digits/notes.png", "not an image"],
+            ],
         },
     )
     _json(folder / "evaluation.json", _evaluation())
@@ -147,7 +156,13 @@ def _config() -> dict[str, Any]:
         "encoder": {"name": "small-conv", "options": {"width": 64}},
         "views": {"recipe": "pair", "options": {}},
         "schedule": {},
-        "training": {"epochs": 100, "batch_size": 256, "optimizer": "adamw", "lr": 0.001, "precision": "32-true"},
+        "training": {
+            "epochs": 100,
+            "batch_size": 256,
+            "optimizer": "adamw",
+            "lr": 0.001,
+            "precision": "32-true",
+        },
     }
 
 
@@ -158,7 +173,7 @@ def _evaluation() -> dict[str, Any]:
     return {
         "knn": {"raw": row(0.411), "random": row(0.463), "trained": row(0.928)},
         "linear": {"raw": row(0.522), "random": row(0.561), "trained": row(0.951)},
-        "rankme": {"raw": 88.2, "random": 6.4, "trained": 47.6},
+        "rankme": {"raw": 88.2, "random": 6.4, "trained": 22.4},
         "n_train": 1437,
         "n_test": 360,
         "classes": 10,
@@ -172,5 +187,8 @@ def _json(path: Path, value: Any) -> None:
 
 
 def _csv(path: Path, columns: dict[str, Any]) -> None:
-    rows = [",".join(columns), *(",".join(f"{v:.8g}" for v in row) for row in zip(*columns.values(), strict=True))]
+    rows = [
+        ",".join(columns),
+        *(",".join(f"{v:.8g}" for v in row) for row in zip(*columns.values(), strict=True)),
+    ]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -6,7 +6,9 @@ A modality's package offers, under these names:
 * ``Spec``: a dataclass of what views and encoders must know of the data (channels, size, statistics), with
   ``as_dict``, ``from_dict`` and ``reading`` (options to open other data alike); ``spec_of(source, **options) -> Spec``
 * ``RECIPES``: names of its view recipes; ``make_views(recipe, spec, **options) -> Views`` and ``evaluation_view(spec) -> Views``
-* ``make_encoder(name, spec, **options) -> nn.Module``, ``encoder_names() -> list[str]``, ``default_encoder(spec, tokens, fast) -> str``
+* ``make_encoder(name, spec, **options) -> nn.Module``, ``encoder_names() -> list[str]``,
+  ``default_encoder(spec, tokens, fast) -> str``, ``wrap_encoder(module, source, spec) -> nn.Module``
+* ``raw(view) -> [B, D]``: samples without an encoder, for comparison
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def unit(embeddings: Floats) -> Floats:
 def make_atlas(embeddings: Floats, seed: int = 0) -> Atlas | None:
     """Place embeddings ``[n, D]`` on a plane by their directions.
 
-    t-SNE (van der Maaten & Hinton 2008) started from the first two principal components; those components alone
-    for fewer than :data:`FEW` samples. Of more than :data:`LARGEST` samples evenly spaced ones are placed.
+    t-SNE (van der Maaten & Hinton 2008) started from the first two principal components; those components
+    alone for fewer than :data:`FEW` samples. Of more than :data:`LARGEST` samples evenly spaced ones are placed.
 
     Returns:
         None when there is nothing to tell apart: fewer than two usable samples, or all in one place.
@@ -104,7 +104,7 @@ def queries(gallery: Gallery, count: int = 8) -> Indices:
 
 
 def neighbours(embeddings: Floats, of: Indices, k: int = 8) -> tuple[Indices, Floats]:
-    """The ``k`` nearest other samples by cosine, nearest first: positions and similarities, each ``[q, k]``."""
+    """The ``k`` nearest other samples by cosine, nearest first: positions and cosines, each ``[q, k]``."""
     index = usable(embeddings)
     rows = unit(embeddings[index])
     near = unit(embeddings[of]) @ rows.T

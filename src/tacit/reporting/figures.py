@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from tacit.reporting.gallery import Gallery
 
 Figure = dict[str, Any]
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe & Ito's colours that hold on white and on black, told apart by colour-blind readers."""
+PALETTE = ("#1A80C4", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+"""Okabe & Ito's colours for colour-blind readers, those that show on white and on black; the blue is lifted."""
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 OTHER = "#8A8F98"
 NAMED = 24
@@ -42,7 +43,7 @@ def thin(y: NDArray[np.float64], points: int = POINTS) -> NDArray[np.int64]:
         return np.arange(len(y))
     kept = [0, len(y) - 1]
     edges = np.linspace(0, len(y), points // 2 + 1).astype(np.int64)
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         stretch = y[start:stop]
         if np.isfinite(stretch).any():
             kept += [start + int(np.nanargmin(stretch)), start + int(np.nanargmax(stretch))]
@@ -93,7 +94,7 @@ def loss_curve(metrics: Columns) -> Figure | None:
     step, loss = metrics["step"], metrics["loss"]
     data = []
     if len(loss) >= 60:
-        faint = {"opacity": 0.3, "line": {"color": PALETTE[0], "width": 1}}
+        faint = {"opacity": 0.45, "line": {"color": PALETTE[0], "width": 1}}
         data.append(line(step, loss, "loss, each row", PALETTE[0], **faint))
         data.append(line(step, running_mean(loss, max(5, len(loss) // 40)), "loss, running mean", PALETTE[0]))
     else:
@@ -133,8 +134,8 @@ def watch_curves(watch: Columns, endings: str, title: str, since: float | None) 
     if since is not None:
         last = float(np.nanmax(watch["step"]))
         shapes.append(
-            {"type": "rect", "xref": "x", "yref": "paper", "x0": since, "x1": max(last, since), "y0": 0, "y1": 1,
-             "fillcolor": PALETTE[5], "opacity": 0.14, "line": {"width": 0}, "layer": "below"}
+            {"type": "rect", "xref": "x", "yref": "paper", "x0": since, "x1": max(last, since),
+             "y0": 0, "y1": 1, "fillcolor": PALETTE[5], "opacity": 0.14, "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
     axis = {"title": {"text": title}, "rangemode": "tozero"}
     return figure(data, title, shapes=shapes, yaxis=axis, showlegend=True)
@@ -202,16 +203,15 @@ def atlas_figure(atlas: Atlas, groups: NDArray[np.int64], names: dict[int, str])
                 "marker": {
                     "color": OTHER if i < 0 else PALETTE[i % len(PALETTE)],
                     "symbol": SYMBOLS[0 if i < 0 else i // len(PALETTE) % len(SYMBOLS)],
-                    "size": 7 if len(atlas.xy) > 500 else 9,
+                    "size": 6 if len(atlas.xy) > 500 else 8,
                     "opacity": 0.85,
                     "line": {"width": 0.5, "color": "rgba(128,128,128,0.6)"},
                 },
             }
         )
     axis = {"showticklabels": False, "zeroline": False, "showgrid": False, "title": {"text": ""}}
-    height = 620
     return figure(
-        data, "", "", hovermode="closest", showlegend=True, height=height, xaxis=axis,
+        data, "", "", hovermode="closest", showlegend=True, xaxis=axis,
         yaxis={**axis, "scaleanchor": "x"}, dragmode="pan",
     )  # fmt: skip
 

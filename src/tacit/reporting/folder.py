@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tacit.errors import DataError, OptionError, RunError
 from tacit.files import read_json
-from tacit.registry import Entry, entry
+from tacit.registry import Entry, entry, find
 from tacit.reporting.gallery import Gallery, load_gallery
 from tacit.tables import read_table
 
@@ -56,6 +56,19 @@ class RunFolder:
             return entry(str(self.part("method").get("name")), "method")
         except OptionError:
             return None
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the method learns from labels; those unknown here do not."""
+        try:
+            method = find(str(self.part("method").get("name")), "method")
+        except (OptionError, ImportError):
+            return False
+        return bool(getattr(method, "uses_labels", False))
+
+    def why(self, name: str) -> str:
+        """Why a file's section is left out."""
+        return self.problems.get(name, f"{name} is empty")
 
 
 def read_folder(path: Path) -> RunFolder:

@@ -8,9 +8,8 @@ from types import ModuleType
 from tacit.reporting import figures
 from tacit.reporting.atlas import clusters, make_atlas, neighbours, queries, usable
 from tacit.reporting.gallery import Gallery
-from tacit.reporting.page import Page, Section
+from tacit.reporting.page import Page, Section, missing
 from tacit.reporting.pictures import Sprite
-from tacit.reporting.sections import missing
 from tacit.reporting.words import percent, plural
 
 NEIGHBOURS = 8
@@ -58,10 +57,11 @@ def views_section(gallery: Gallery, plots: ModuleType, page: Page, sprite: Sprit
         name = str(gallery.names[source])
         made = "".join(seen.tile(v * count + i, f"view {v + 1} of {name}") for v in range(kinds))
         rows.append(
-            f'<div class="view-row">{sprite.tile(source, name)}<span class="arrow" aria-hidden="true">→</span>{made}</div>'
+            f'<div class="view-row">{sprite.tile(source, name)}'
+            f'<span class="arrow" aria-hidden="true">→</span>{made}</div>'
         )
-    left = f"Left of each arrow an original, right of it {plural(kinds, 'view')} made of it: what training compares."
-    return Section(key, title, f'<p>{left}</p>{caption}<div class="views">{"".join(rows)}</div>', "Views")
+    text = f"Left of each arrow an original, right of it {plural(kinds, 'view')} that training made of it."
+    return Section(key, title, f'<p>{text}</p>{caption}<div class="views">{"".join(rows)}</div>', "Views")
 
 
 def neighbours_section(gallery: Gallery, sprite: Sprite, caption: str) -> Section:
@@ -71,7 +71,6 @@ def neighbours_section(gallery: Gallery, sprite: Sprite, caption: str) -> Sectio
         return Section(key, title, missing("fewer than two samples have a usable embedding"), "Neighbours")
     asked = queries(gallery, QUERIES)
     found, similarity = neighbours(gallery.embeddings, asked, NEIGHBOURS)
-    known = bool((gallery.labels[asked] >= 0).any())
     rows, same, compared = [], 0, 0
     for query, near, values in zip(asked, found, similarity, strict=True):
         cells = []
@@ -89,12 +88,19 @@ def neighbours_section(gallery: Gallery, sprite: Sprite, caption: str) -> Sectio
         label = gallery.class_name(query) or str(gallery.names[query])
         rows.append(
             f'<div class="near-row"><figure class="query">{sprite.tile(query, str(gallery.names[query]))}'
-            f'<figcaption><b>{html.escape(label)}</b></figcaption></figure><div class="near-list">{"".join(cells)}</div></div>'
+            f"<figcaption><b>{html.escape(label)}</b></figcaption></figure>"
+            f'<div class="near-list">{"".join(cells)}</div></div>'
         )
-    text = f"Each row: one sample and its {found.shape[1]} nearest of the {plural(len(gallery.names), 'sample')} in the gallery, with the cosine of their embeddings."
-    if known:
-        share = f" Here {same} of {compared} ({percent(same / max(compared, 1))}) do."
-        text += f" A tick and green frame: a neighbour has the class of its query; a cross and orange frame: it has another.{share}"
+    text = (
+        f"Each row: one sample and its {found.shape[1]} nearest among the gallery's "
+        f"{plural(len(gallery.names), 'sample')}, with the cosine of their embeddings."
+    )
+    if compared:
+        share = percent(same / compared)
+        text += (
+            " A tick and a green frame mark a neighbour of the same class, a cross and an orange frame one of "
+            f"another; here {same} of {compared} ({share}) are of the same class."
+        )
     return Section(key, title, f'<p>{text}</p>{caption}<div class="near">{"".join(rows)}</div>', "Neighbours")
 
 
@@ -111,17 +117,17 @@ def map_section(gallery: Gallery, page: Page, sprite: Sprite, caption: str, seed
     items = [{"at": "", "name": "", "group": ""} for _ in gallery.names]
     for place, group in zip(atlas.index, groups, strict=True):
         items[place] = {
-            "at": sprite.at(place), "name": str(gallery.names[place]), "group": names.get(int(group), "unknown class"),
-        }  # fmt: skip
+            "at": sprite.at(place),
+            "name": str(gallery.names[place]),
+            "group": names.get(int(group), "unknown class"),
+        }
     page.data["map-samples"] = {"items": items}
     page.data["data-map"] = figures.atlas_figure(atlas, groups, names)
-    colours = (
-        "their class, which training never saw" if labelled else "the k-means cluster of their embedding"
-    )
+    colours = "their class" if labelled else "the k-means cluster of their embedding"
     dropped = len(gallery.names) - len(atlas.index)
     rest = f" {plural(dropped, 'sample')} of the gallery are not on it." if dropped else ""
     how = (
-        f"{plural(len(atlas.index), 'sample')}, coloured by {colours}. {atlas.how[:1].upper() + atlas.how[1:]}; "
+        f"{plural(len(atlas.index), 'sample')}, coloured by {colours}. Made with {atlas.how}: "
         f"near points have similar embeddings, distances between far groups mean little.{rest}"
     )
     card = sprite.tile(0, "").replace('title="" ', "")

@@ -20,7 +20,7 @@ class Gallery:
     """What the report shows of the data.
 
     Attributes:
-        thumbnails: uint8 ``[n, ...]``, each sample as its modality's ``plots`` module draws it (images: ``[n, C, h, w]``).
+        thumbnails: uint8 ``[n, ...]``, what the modality's ``plots`` module draws (images: ``[n, C, h, w]``).
         names: ``[n]`` text, what identifies each sample to a person.
         labels: int64 ``[n]``, -1 where unknown; for looking at only.
         classes: ``[k]`` text, the names of labels 0 to k-1; may be empty.

@@ -5,12 +5,13 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const settings = { responsive: true, displayModeBar: false };
   const buttons = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]];
-  const mapSettings = { responsive: true, displaylogo: false, scrollZoom: true, modeBarButtons: buttons };
+  const mapSettings = { responsive: true, displaylogo: false, modeBarButtons: buttons };
 
   // Colours come from the style sheet, so that light and dark are decided in one place.
   const theme = () => {
     const axis = { gridcolor: css("--grid"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: true };
     return {
+      data: { bar: [{ error_y: { color: css("--ink") } }] },
       layout: {
         paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--soft") },

@@ -31,6 +31,11 @@ class Section:
     short: str = ""
 
 
+def missing(reason: str) -> str:
+    """The line that stands in the place of a section's content."""
+    return f'<p class="missing">Left out: {html.escape(reason)}.</p>'
+
+
 @dataclass
 class Page:
     """What the sections share: figures and other data for the script, and rules for the style sheet."""
@@ -38,9 +43,7 @@ class Page:
     data: dict[str, Any] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
 
-    def chart(
-        self, key: str, title: str, figure: dict[str, Any] | None, *, log: bool = False, wide: bool = False
-    ) -> str:
+    def chart(self, key: str, title: str, figure: dict[str, Any] | None, *, log: bool = False) -> str:
         """A chart in a frame; nothing for no figure. ``log`` adds a switch to a logarithmic axis."""
         if figure is None:
             return ""
@@ -48,17 +51,15 @@ class Page:
         switch = (
             f'<button type="button" data-log="{key}" aria-pressed="false">log scale</button>' if log else ""
         )
-        kind = "chart wide" if wide else "chart"
-        return (
-            f'<figure class="{kind}"><h3>{html.escape(title)}</h3>{switch}'
-            f'<div class="plot" id="{key}" data-figure="data-{key}" role="img" aria-label="{html.escape(title)}"></div></figure>'
-        )
+        label = html.escape(title)
+        plot = f'<div class="plot" id="{key}" data-figure="data-{key}" role="img" aria-label="{label}"></div>'
+        return f'<figure class="chart"><h3>{label}</h3>{switch}{plot}</figure>'
 
     def render(self, title: str, head: str, sections: Sequence[Section], foot: str) -> str:
         """The whole document.
 
-        Its content policy forbids every request and every script but these, so that neither a name in the data nor
-        a library can reach out.
+        Its content policy forbids every request and every script but these, so that neither a name in the
+        data nor a library can reach out.
         """
         from plotly.offline import get_plotlyjs
 

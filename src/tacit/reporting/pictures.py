@@ -25,7 +25,11 @@ def plots_of(kind: str) -> ModuleType | None:
     """The module that draws this kind of data, None where the modality is unknown or has none."""
     try:
         return importlib.import_module(".plots", modality(kind).__name__)
-    except (OptionError, ModuleNotFoundError):
+    except OptionError:
+        return None
+    except ModuleNotFoundError as error:
+        if error.name != f"tacit.modalities.{kind}.plots":
+            raise
         return None
 
 

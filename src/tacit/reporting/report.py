@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tacit import files
 from tacit.errors import RunError
-from tacit.reporting import sections
+from tacit.reporting import records, scores, sections
 from tacit.reporting.folder import RunFolder, read_folder
 from tacit.reporting.galleries import absent, gallery_sections
 from tacit.reporting.page import Page, Section
@@ -31,8 +31,9 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     path = Path(out) if out is not None else run.path / "report.html"
     text = render(run)
     try:
-        # names of files may hold bytes that are no text; they become question marks
-        files.write(path, lambda file: file.write(text.encode("utf-8", "replace")) and None)
+        with files.replacing(path) as part:
+            # names of files may hold bytes that are no text; they become question marks
+            part.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
         raise RunError(f"cannot write the report {path}: {error.strerror or error}") from error
     return path
@@ -52,14 +53,14 @@ def render(run: RunFolder) -> str:
     else:
         shown = gallery_sections(run.gallery, plots, page, int(run.config.get("seed") or 0))
     parts = [
-        sections.evaluation(run, page),
+        scores.evaluation(run, page),
         sections.training(run, page),
         sections.watch(run, page),
         *shown,
-        sections.configuration(run),
-        sections.environment(run),
-        sections.skipped(run),
-        sections.repeat(run),
+        records.configuration(run),
+        records.environment(run),
+        records.skipped(run),
+        records.repeat(run),
     ]
     method = str(run.part("method").get("name", "run"))
     version = html.escape(str(run.config.get("tacit", "")))

@@ -37,6 +37,11 @@ def plural(count: float, noun: str, nouns: str = "") -> str:
     return f"{count:,.0f} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value read from JSON is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def sentence(text: str) -> str:
     """The text with a capital at its start and a full stop at its end."""
     text = text.strip()
@@ -66,7 +71,7 @@ def rows_of(value: Any, path: str = "") -> list[tuple[str, str]]:
 
 
 def command(folder: RunFolder) -> str | None:
-    """The command line that starts this training anew, None where there is none (an encoder of the user's own)."""
+    """The command line that starts this training anew; None where the encoder was the user's own module."""
     config = folder.config
     method, encoder = folder.part("method"), folder.part("encoder")
     if encoder.get("name") == "custom":

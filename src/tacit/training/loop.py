@@ -104,13 +104,15 @@ def train(
         schedule.load_state_dict(state["schedule"])
         watch.load_state_dict(state["watch"])
         step, spent = state["step"], state["seconds"]
+    method.train()
+    if settings.chunk:
+        cached.check(method)
     model, optimiser = fabric.setup(method, optimiser)
     device = fabric.device
 
     first = step if state is not None else None
     tables = {n: Table(folder / f"{n}.csv", first) for n in ("metrics", "watch", "speed")} if rank == 0 else {}
     began = saved = time.perf_counter() - spent
-    method.train()
 
     def save(name: Path | None = None) -> None:
         nonlocal saved
@@ -156,8 +158,9 @@ def train(
             batch["views"] = views(batch, Draws.seeded(seed, step, device=device))
             in_views += time.perf_counter() - before_views
 
-            if settings.chunk and isinstance(method, JointEmbedding):
-                losses = cached.backward(method, batch, settings.chunk, fabric.backward)
+            if settings.chunk:
+                assert isinstance(method, JointEmbedding)
+                losses = cached.backward(method, batch, settings.chunk, fabric.backward, fabric.autocast)
             else:
                 losses = model(batch)
                 fabric.backward(losses["loss"])

@@ -47,6 +47,7 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
     )
     fabric.launch()
     method, views = plan.build()
+    method.to(fabric.device)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         method = nn.SyncBatchNorm.convert_sync_batchnorm(method)
     optimiser = make_optimiser(

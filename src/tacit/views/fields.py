@@ -9,10 +9,10 @@ Spectra, as functions of the frequency ``k`` in cycles per side and of the rank 
 
 * ``squared-exponential``: ``exp(-2 (pi l k)^2)``; smooth, the gradient has variance ``1 / l^2`` along each axis;
 * ``matern-1/2``, ``-3/2``, ``-5/2``: ``(1 + (2 pi l k)^2 / 2 nu)^-(nu + d/2)``; with nu = 1/2 it has no gradient;
-* ``power-law``: ``(k0^2 + k^2)^(-gamma/2)`` with ``k0 = 1 / (2 pi l)``; it has a gradient for ``gamma > d + 2``.
+* ``power-law``: ``(k0^2 + k^2)^(-exponent/2)`` with ``k0 = 1 / (2 pi l)``; it has a gradient for ``exponent > d + 2``.
 
 The last two are one family: they are scale mixtures of the first, over lengths ``l tau`` where ``tau^2`` is a multiple
-of a chi-squared variable with ``2 nu`` or ``gamma - d`` degrees of freedom. Two of the samplers use this.
+of a chi-squared variable with ``2 nu`` or ``exponent - d`` degrees of freedom. Two of the samplers use this.
 
 Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 4.2 (spectra); Rahimi and
 Recht, Random Features for Large-Scale Kernel Machines, 2007 (random Fourier features).
@@ -52,7 +52,7 @@ class FieldSampler:
             normals on a few knots with cubic B-splines, divided by their local standard deviation (the cheapest for
             short lengths, slightly anisotropic).
         spectrum: one of :data:`SPECTRA`.
-        gamma: exponent of the power law, > 0; samplers other than ``spectral`` need ``gamma`` above the rank of the
+        exponent: exponent of the power law, > 0; samplers other than ``spectral`` need ``exponent`` above the rank of the
             grid, since without a band limit the variance is infinite.
         features: cosines a field, for ``fourier-features``.
         every: sample at about every n-th position and interpolate linearly between; for large grids. With ``l`` of at
@@ -64,7 +64,7 @@ class FieldSampler:
 
     sampler: str = "spectral"
     spectrum: str = "squared-exponential"
-    gamma: float = 6.0
+    exponent: float = 6.0
     features: int = 128
     every: int = 1
 
@@ -76,8 +76,8 @@ class FieldSampler:
         for name, least in (("features", 1), ("every", 1)):
             if not getattr(self, name) >= least:
                 raise OptionError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 < self.gamma < math.inf:
-            raise OptionError(f"gamma must be a positive number, not {self.gamma}")
+        if not 0 < self.exponent < math.inf:
+            raise OptionError(f"exponent must be a positive number, not {self.exponent}")
 
     def __call__(
         self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1
@@ -104,7 +104,7 @@ class FieldSampler:
             frequencies, phase = self._features(draws, batch, count, len(shape), length)
             phi = _cosines(frequencies, phase, _positions(shape, few, draws.device))
         else:
-            terms = _bases(self.sampler, self.spectrum, self.gamma, shape, few, float(length), draws.device)
+            terms = _bases(self.sampler, self.spectrum, self.exponent, shape, few, float(length), draws.device)
             phi = torch.zeros(())
             for amplitude, bases in terms:
                 phi = phi.to(draws.device) + _spread(draws.normal(batch, count, *amplitude.shape) * amplitude, bases)
@@ -133,7 +133,7 @@ class FieldSampler:
         """Angular frequencies ``[batch, count, m, rank]`` and phases ``[batch, count, m]``."""
         frequencies = draws.normal(batch, count, self.features, rank) / length
         if self.spectrum != "squared-exponential":
-            share, scale = (t.to(draws.device) for t in _mixture(self.spectrum, self.gamma, rank))
+            share, scale = (t.to(draws.device) for t in _mixture(self.spectrum, self.exponent, rank))
             chance = draws.uniform(batch, count, self.features).clamp(share[0], share[-1])
             i = torch.searchsorted(share, chance, right=True).clamp_max(len(share) - 1)
             part = (chance - share[i - 1]) / (share[i] - share[i - 1]).clamp_min(1e-12)
@@ -188,7 +188,7 @@ def _cosines(frequencies: Tensor, phase: Tensor, positions: list[Tensor]) -> Ten
 def _bases(
     sampler: str,
     spectrum: str,
-    gamma: float,
+    exponent: float,
     shape: tuple[int, ...],
     few: tuple[int, ...],
     length: float,
@@ -198,14 +198,14 @@ def _bases(
     positions = [p.double() for p in _positions(shape, few, torch.device("cpu"))]
     pitch = [float(p[1]) if len(p) > 1 else 1 / min(shape) for p in positions]
     if sampler == "spectral":
-        terms = [_harmonics(spectrum, gamma, positions, pitch, length)]
+        terms = [_harmonics(spectrum, exponent, positions, pitch, length)]
     else:
-        terms = _splines(spectrum, gamma, positions, pitch, length)
+        terms = _splines(spectrum, exponent, positions, pitch, length)
     return [(a.float().to(device), tuple(b.float().to(device) for b in bases)) for a, bases in terms]
 
 
 def _harmonics(
-    spectrum: str, gamma: float, positions: list[Tensor], pitch: list[float], length: float
+    spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """White noise in the real Fourier basis of a periodic grid, weighted by the root of the spectrum.
 
@@ -217,10 +217,10 @@ def _harmonics(
     alone, at ``l > .75``, by about 1 % of the variance.
     """
     rank = len(positions)
-    limit = _band(spectrum, gamma, rank, length)
+    limit = _band(spectrum, exponent, rank, length)
     reach = 4 * length
-    if spectrum == "power-law":  # its lengths are spread about l sqrt(gamma - d)
-        reach *= math.sqrt(max(1.0, gamma - rank))
+    if spectrum == "power-law":  # its lengths are spread about l sqrt(exponent - d)
+        reach *= math.sqrt(max(1.0, exponent - rank))
     bases, squares = [], torch.zeros([1] * rank, dtype=torch.double)
     for a, (x, step) in enumerate(zip(positions, pitch, strict=True)):
         cells = math.ceil(len(x) + reach / step) | 1  # odd: then no frequency lacks its sine
@@ -232,40 +232,40 @@ def _harmonics(
         bases.append(torch.cat([torch.ones_like(x)[:, None], waves], 1))
         k = torch.cat([k.new_zeros(1), k.repeat_interleave(2)])
         squares = squares + k.square().reshape([-1 if i == a else 1 for i in range(rank)])
-    power = _spectrum(spectrum, gamma, rank, length, squares)
+    power = _spectrum(spectrum, exponent, rank, length, squares)
     return (power / power.sum()).sqrt(), tuple(bases)
 
 
-def _spectrum(spectrum: str, gamma: float, rank: int, length: float, squares: Tensor) -> Tensor:
+def _spectrum(spectrum: str, exponent: float, rank: int, length: float, squares: Tensor) -> Tensor:
     """The spectrum at squared frequencies, up to a factor: same shape."""
     if spectrum == "squared-exponential":
         return torch.exp(-2 * (math.pi * length) ** 2 * squares)
-    freedom, scale = _student(spectrum, gamma, rank)
+    freedom, scale = _student(spectrum, exponent, rank)
     return (1 + (2 * math.pi * length / scale) ** 2 * squares) ** (-(freedom + rank) / 2)
 
 
-def _student(spectrum: str, gamma: float, rank: int) -> tuple[float, float]:
+def _student(spectrum: str, exponent: float, rank: int) -> tuple[float, float]:
     """Degrees of freedom, and knee in units of ``1 / (2 pi l)``, of a spectrum with a power-law tail."""
     if spectrum == "power-law":
-        return gamma - rank, 1.0
+        return exponent - rank, 1.0
     nu = _MATERN[spectrum]
     return 2 * nu, math.sqrt(2 * nu)
 
 
-def _band(spectrum: str, gamma: float, rank: int, length: float) -> float:
+def _band(spectrum: str, exponent: float, rank: int, length: float) -> float:
     """A frequency, in cycles per side, beyond which at most :data:`DROPPED` of the variance lies along an axis."""
     if spectrum == "squared-exponential":
         return 5 / (2 * math.pi * length)
-    freedom, scale = _student(spectrum, gamma, rank)
+    freedom, scale = _student(spectrum, exponent, rank)
     return math.inf if freedom <= 0 else scale * DROPPED ** (-1 / freedom) / (2 * math.pi * length)
 
 
 def _splines(
-    spectrum: str, gamma: float, positions: list[Tensor], pitch: list[float], length: float
+    spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
 ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
     """Normals on coarse knots under cubic B-splines; spectra with a tail are sums of such over octaves of length."""
     terms = []
-    for part, scale in _octaves(spectrum, gamma, len(positions), min(1.0, min(pitch) / (4 * length))):
+    for part, scale in _octaves(spectrum, exponent, len(positions), min(1.0, min(pitch) / (4 * length))):
         # Knots this far apart give the field the gradient of a squared exponential: variance 1 / l^2.
         bases = tuple(
             _spline(x, max(1.1793 * length * scale, step / 4)) for x, step in zip(positions, pitch, strict=True)
@@ -284,11 +284,11 @@ def _spline(x: Tensor, spacing: float) -> Tensor:
     return weight / weight.norm(dim=1, keepdim=True)
 
 
-def _octaves(spectrum: str, gamma: float, rank: int, least: float) -> list[tuple[float, float]]:
+def _octaves(spectrum: str, exponent: float, rank: int, least: float) -> list[tuple[float, float]]:
     """A spectrum as a mixture of squared exponentials: (share of the variance, factor on the length) of each."""
     if spectrum == "squared-exponential":
         return [(1.0, 1.0)]
-    share, scale = _mixture(spectrum, gamma, rank)
+    share, scale = _mixture(spectrum, exponent, rank)
     steps = torch.arange(math.floor(math.log2(least)), math.ceil(math.log2(float(scale[-1]))) + 1)
     edges = torch.searchsorted(scale, 2.0 ** (steps[:-1] + 0.5)).clamp_max(len(scale) - 1)
     below = torch.cat([torch.zeros(1), share[edges], torch.ones(1)])
@@ -299,17 +299,17 @@ def _octaves(spectrum: str, gamma: float, rank: int, least: float) -> list[tuple
 
 
 @functools.lru_cache(maxsize=16)
-def _mixture(spectrum: str, gamma: float, rank: int) -> tuple[Tensor, Tensor]:
+def _mixture(spectrum: str, exponent: float, rank: int) -> tuple[Tensor, Tensor]:
     """Distribution of the length's factor ``tau`` in the mixture: its cumulative share, rising, and ``tau``.
 
     Raises:
         OptionError: for a power law whose variance is infinite.
     """
-    freedom, scale = _student(spectrum, gamma, rank)
+    freedom, scale = _student(spectrum, exponent, rank)
     if freedom <= 0:
         raise OptionError(
-            f"a power law with gamma {gamma} on {rank} axes has no finite variance without a band limit: "
-            f"use sampler 'spectral', or gamma above {rank}"
+            f"a power law with exponent {exponent} on {rank} axes has no finite variance without a band limit: "
+            f"use sampler 'spectral', or exponent above {rank}"
         )
     square = torch.logspace(-8, 3, 8192, dtype=torch.double)
     share = torch.special.gammainc(torch.tensor(freedom / 2, dtype=torch.double), square / 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import math
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from tacit.errors import OptionError, unknown
 from tacit.modalities.image.convnet import ConvNet
 from tacit.modalities.image.spec import Spec
+from tacit.options import settle
 
 SMALL = 64
 """Images up to this side get a stem that keeps their resolution, and small default encoders."""
@@ -39,33 +39,34 @@ def default_encoder(spec: Spec, tokens: bool, fast: bool) -> str:
 
 
 def make_encoder(name: str | nn.Module, spec: Spec, *, tokens: bool = False, **options: Any) -> nn.Module:
-    """An encoder ``[B, C, H, W] -> [B, dim]`` with the attribute ``dim``, for the channels and size of ``spec``.
+    """An encoder ``[B, C, H, W] -> [B, dim]`` with the attribute ``dim``, for the channels and size of
+    ``spec``.
 
     Args:
         name: one of :func:`encoder_names`, a name of timm with or without ``timm/`` before it, or a module
             (see :func:`wrap`).
         tokens: whether it must offer tokens.
-        options: of :class:`~tacit.modalities.image.convnet.ConvNet`, :func:`~tacit.modalities.image.vit.small_vit`,
-            :func:`timm_encoder` or :func:`wrap`.
+        options: of :class:`~tacit.modalities.image.convnet.ConvNet`,
+            :func:`~tacit.modalities.image.vit.small_vit`, :func:`timm_encoder` or :func:`wrap`.
 
     Raises:
         OptionError: for an unknown name or option, or if ``tokens`` are wanted of an encoder without them.
     """
     if isinstance(name, nn.Module):
-        encoder = wrap(name, **_checked(wrap, "an encoder that is given as a module", options))
+        encoder = wrap(name, **settle(options, wrap, "an encoder that is given as a module", skip=1))
     elif name == "convnet":
-        encoder = ConvNet(spec.channels, spec.size, **_checked(ConvNet, "encoder 'convnet'", options))
+        encoder = ConvNet(spec.channels, spec.size, **settle(options, ConvNet, "encoder convnet", skip=2))
     elif name == "vit":
         from tacit.modalities.image.vit import small_vit
 
-        encoder = small_vit(spec.channels, spec.size, **_checked(small_vit, "encoder 'vit'", options))
+        encoder = small_vit(spec.channels, spec.size, **settle(options, small_vit, "encoder vit", skip=2))
     else:
         encoder = timm_encoder(name, spec, **options)
     if tokens and not hasattr(encoder, "encode_tokens"):
         shown = name if isinstance(name, str) else type(name).__name__
         raise OptionError(
-            f"encoder '{shown}' has no tokens, which this method needs; use 'vit', or a plain vision transformer "
-            "of timm such as 'vit_small_patch16_224'"
+            f"encoder '{shown}' has no tokens, which this method needs; use 'vit', or a plain vision "
+            "transformer of timm such as 'vit_small_patch16_224'"
         )
     return encoder
 
@@ -84,11 +85,12 @@ def timm_encoder(
     Args:
         name: as timm lists it, ``timm/`` before it allowed.
         pretrained: start from published weights, which are fetched.
-        stem: of ResNet-like models: ``small`` replaces the strided first convolution by a 3x3 one of stride 1 and
-            leaves the pooling after it out, ``standard`` keeps both, ``auto`` chooses ``small`` for images up to 64
-            pixels unless the weights are pretrained.
-        patch: side of a vision transformer's patch in pixels; by default the model's own, or, where that would
-            leave fewer than 4 patches a side and the weights are not pretrained, one for a grid of about 8x8.
+        stem: of ResNet-like models: ``small`` replaces the strided first convolution by a 3x3 one of stride 1
+            and leaves the pooling after it out, ``standard`` keeps both, ``auto`` chooses ``small`` for
+            images up to 64 pixels unless the weights are pretrained.
+        patch: side of a vision transformer's patch in pixels; by default the model's own, or, where that
+            would leave fewer than 4 patches a side and the weights are not pretrained, one for a grid of
+            about 8x8.
         options: of timm's own constructor.
     """
     import timm
@@ -111,14 +113,15 @@ def timm_encoder(
         raise OptionError(f"patch is an option of vision transformers, which encoder '{name}' is not")
     elif config is not None and config.fixed_input_size:
         settings["img_size"] = spec.size
+    model: Any
     try:
         model = timm.create_model(bare, pretrained=pretrained, **{**settings, **options})
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         if pretrained:
             raise OptionError(
-                f"encoder '{name}' cannot be loaded with pretrained weights: {reason}; weights are fetched from the "
-                "Hugging Face hub: go online once, or leave pretrained out"
+                f"encoder '{name}' cannot be loaded with pretrained weights: {reason}; weights are fetched "
+                "from the Hugging Face hub: go online once, or leave pretrained out"
             ) from error
         raise OptionError(
             f"encoder '{name}' cannot be built for {spec.channels} channels of {spec.size[0]}x{spec.size[1]} "
@@ -136,9 +139,9 @@ def wrap(module: nn.Module, sample: Tensor | None = None) -> nn.Module:
 
     Args:
         module: gives ``[B, D]``, or maps ``[B, D, h, w]`` whose mean over positions is the embedding.
-        sample: some real inputs ``[B, C, H, W]``. They are run through the module once, without gradients and in
-            evaluation mode, to see ``D``. Without them the module must say it as ``dim``, ``num_features`` or
-            ``embed_dim``.
+        sample: some real inputs ``[B, C, H, W]``. They are run through the module once, without gradients and
+            in evaluation mode, to see ``D``. Without them the module must say it as ``dim``, ``num_features``
+            or ``embed_dim``.
 
     Returns:
         ``module`` itself if it has the right ``dim`` and gives ``[B, dim]``, else :class:`Pooled` around it.
@@ -151,8 +154,8 @@ def wrap(module: nn.Module, sample: Tensor | None = None) -> nn.Module:
         dim = next((d for d in (getattr(module, n, None) for n in names) if isinstance(d, int)), None)
         if dim is None:
             raise OptionError(
-                f"cannot tell the width of the embedding of {type(module).__name__}: give it an attribute 'dim', "
-                "or pass sample=, a batch of real inputs to try it on"
+                f"cannot tell the width of the embedding of {type(module).__name__}: give it an attribute "
+                "'dim', or pass sample=, a batch of real inputs to try it on"
             )
         return module if getattr(module, "dim", None) == dim else Pooled(module, dim)
     modes = {part: part.training for part in module.modules()}
@@ -182,8 +185,8 @@ class Pooled(nn.Module):
         out = _pooled(self.model(x), self.model, len(x))
         if out.shape[1] != self.dim:
             raise OptionError(
-                f"encoder {type(self.model).__name__} gives {out.shape[1]} numbers a sample where {self.dim} were "
-                "expected; correct its attribute 'dim' (or 'num_features'), or pass sample= when wrapping it"
+                f"encoder {type(self.model).__name__} gives {out.shape[1]} numbers a sample where {self.dim} "
+                "were expected; correct its attribute 'dim' (or 'num_features'), or pass sample= when wrapping it"
             )
         return out
 
@@ -210,12 +213,20 @@ def _vit_settings(name: str, spec: Spec, pretrained: bool, patch: int | None) ->
 
     if patch is None:
         with torch.device("meta"):  # only to see the patch
-            patch = max(timm.create_model(name, num_classes=0).patch_embed.patch_size)
+            plain: Any = timm.create_model(name, num_classes=0)
+        patch = max(plain.patch_embed.patch_size)
         if not pretrained and min(spec.size) < 4 * patch:
             patch = patch_for(spec.size)
     fit = tuple(math.ceil(side / patch) * patch for side in spec.size)
-    settings = {"img_size": fit, "patch_size": patch, "dynamic_img_size": True, "dynamic_img_pad": True}
-    return settings if pretrained else settings | {"global_pool": "avg", "fc_norm": False}
+    settings: dict[str, Any] = {
+        "img_size": fit,
+        "patch_size": patch,
+        "dynamic_img_size": True,
+        "dynamic_img_pad": True,
+    }
+    if pretrained or "distilled" in name:  # these pool as they were trained to
+        return settings
+    return settings | {"global_pool": "avg", "fc_norm": False}
 
 
 def _small_stem(model: Any, name: str, required: bool) -> None:
@@ -229,15 +240,6 @@ def _small_stem(model: Any, name: str, required: bool) -> None:
         model.conv1 = nn.Conv2d(conv.in_channels, conv.out_channels, 3, 1, 1, bias=False)
         nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
     else:  # a deep stem: three 3x3 convolutions, the first of them strided
-        conv[0].stride = (1, 1)
+        first: Any = conv[0]
+        first.stride = (1, 1)
     model.maxpool = nn.Identity()
-
-
-def _checked(build: Any, what: str, options: dict[str, Any]) -> dict[str, Any]:
-    """``options``, if ``build`` has them all as keyword arguments."""
-    taken = {"module", "channels", "size", "self"}
-    known = [name for name in inspect.signature(build).parameters if name not in taken]
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of {what}:", name, known)
-    return options

@@ -47,8 +47,9 @@ class Sheet:
 def display_range(x: Tensor) -> tuple[Tensor, Tensor]:
     """The values to show as black and as white, each ``[C]``.
 
-    Pictures in uint8, and floats within [0, 1], are shown as they are. Other floats (Hounsfield units, counts) are
-    stretched channel by channel between their 1st and 99th percentiles, which one odd pixel cannot move.
+    Pictures in uint8, and floats within [0, 1], are shown as they are. Other floats (Hounsfield units,
+    counts) are stretched channel by channel between their 1st and 99th percentiles, which one odd pixel
+    cannot move.
     """
     channels = x.shape[1]
     if x.dtype == torch.uint8:
@@ -68,7 +69,7 @@ def thumbnails(x: Tensor, side: int = 64, within: tuple[Tensor, Tensor] | None =
     Args:
         x: ``[B, C, H, W]``, uint8 or float; missing (non-finite) pixels become black.
         side: the longer side of the result in pixels, at most; images are never enlarged.
-        within: the values that become 0 and 255, each ``[C]``; by default :func:`display_range` of this batch.
+        within: the values that become 0 and 255, each ``[C]``; by default :func:`display_range`.
 
     Returns:
         uint8 ``[B, C, h, w]``.
@@ -94,7 +95,7 @@ def thumbnails(x: Tensor, side: int = 64, within: tuple[Tensor, Tensor] | None =
 def as_seen(
     x: Tensor, spec: Spec, side: int = 96, within: tuple[Tensor, Tensor] | None = None
 ) -> NDArray[np.uint8]:
-    """Views as the encoder saw them: the normalisation with the data's statistics undone, then :func:`thumbnails`.
+    """Views as the encoder saw them: normalisation with the data's statistics undone, made small.
 
     Args:
         x: normalised views ``[B, C, H, W]``.
@@ -109,8 +110,8 @@ def as_seen(
 def to_rgb(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pictures ``[n, C, h, w]`` of any number of channels as ``[n, h, w, 3]``.
 
-    One channel becomes grey, two become the grey of their mean, of three or more the first three are red, green
-    and blue.
+    One channel becomes grey, two become the grey of their mean, of three or more the first three are red,
+    green and blue.
     """
     if x.shape[1] >= 3:
         chosen = x[:, :3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from timm.layers import PatchEmbed, build_sincos2d_pos_embed, resample_abs_pos_embed
@@ -27,9 +28,10 @@ def patch_for(size: tuple[int, int]) -> int:
 class PatchTransformer(nn.Module):
     """A timm ``VisionTransformer`` that also offers its tokens (:class:`tacit.parts.tokens.TokenEncoder`).
 
-    It takes images of any size: the position embedding is resampled to their grid, and an image that patches do not
-    divide is continued by its last row and column. The embedding pools as the given model does: the mean over the
-    encoded patch tokens for every encoder that is built here without pretrained weights.
+    It takes images of any size: the position embedding is resampled to their grid, and an image that patches
+        do not
+    divide is continued by its last row and column. The embedding pools as the given model does: the mean over
+    the encoded patch tokens for every encoder that is built here without pretrained weights.
 
     Args:
         model: built with ``dynamic_img_size`` and without a classifier.
@@ -60,7 +62,8 @@ class PatchTransformer(nn.Module):
         return Tokens(self._embed(x), target, position)
 
     def encode_tokens(self, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Encode tokens ``[B, N, D]``, or only those at ``keep`` (int64 ``[B, K]``): ``[B, K, D]`` in that order.
+        """Encode tokens ``[B, N, D]``, or only those at ``keep`` (int64 ``[B, K]``): ``[B, K, D]`` in that
+        order.
 
         Class and register tokens take part and are not returned.
         """
@@ -90,7 +93,7 @@ class PatchTransformer(nn.Module):
 
     def _encode(self, tokens: Tensor) -> Tensor:
         model = self.model
-        first = [t for t in (model.cls_token, model.reg_token) if t is not None]
+        first: list[Tensor] = [t for t in (model.cls_token, model.reg_token) if t is not None]
         if first:
             prefix = torch.cat(first, 1)
             if model.pos_embed is not None and not model.no_embed_class:
@@ -156,5 +159,6 @@ def small_vit(
     with (
         torch.no_grad()
     ):  # starts as sines and cosines of the position: a short training has no time to find them
-        model.pos_embed.copy_(build_sincos2d_pos_embed(grid, width, interleave_sin_cos=False)[None])
+        position: Any = model.pos_embed
+        position.copy_(build_sincos2d_pos_embed(grid, width)[None])
     return PatchTransformer(model)

@@ -1,0 +1,32 @@
+"""Images without an encoder: the yardstick that every encoder is measured against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from tacit.data import Source
+from tacit.modalities.image.encoders import wrap
+from tacit.modalities.image.spec import Spec
+from tacit.modalities.image.views import evaluation_view
+from tacit.views.base import View
+
+SIDE = 32
+
+
+def raw(view: View) -> Tensor:
+    """Pixels as vectors: ``[B, C*h*w]``; larger images are averaged down to 32 pixels a side."""
+    x = view["x"]
+    sides = [min(side, SIDE) for side in x.shape[2:]]
+    return (adaptive_avg_pool2d(x, sides) if list(x.shape[2:]) != sides else x).flatten(1)
+
+
+def wrap_encoder(module: nn.Module, source: Source, spec: Spec) -> nn.Module:
+    """The user's own module as an encoder, tried on a few real images to see what it gives.
+
+    Raises:
+        OptionError: if it does not give ``[B, D]`` or ``[B, D, h, w]``.
+    """
+    index = torch.arange(min(4, len(source)))
+    return wrap(module, evaluation_view(spec)(source.batch(index))[0]["x"])

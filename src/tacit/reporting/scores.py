@@ -1,0 +1,101 @@
+"""The section of the report that says how good the embeddings are."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from tacit.reporting import figures
+from tacit.reporting.folder import RunFolder
+from tacit.reporting.page import Page, Section, missing
+from tacit.reporting.words import is_number, percent, plural, sentence
+
+ACCURACIES = {"knn": "k-NN accuracy", "linear": "linear probe accuracy"}
+
+
+def evaluation(folder: RunFolder, page: Page) -> Section:
+    """k-NN, linear probe and RankMe for raw input, random and trained encoder."""
+    rows = {key: value for key, value in folder.evaluation.items() if value is not None}
+    if not rows:
+        return Section("evaluation", "Evaluation", missing(folder.why("evaluation.json")))
+    measures = [m for m in (*ACCURACIES, "rankme") if isinstance(rows.get(m), dict)]
+    arms = [arm for arm in figures.ARMS if any(rows[m].get(arm) is not None for m in measures)]
+    lines = "".join(_line(measure, rows, arms) for measure in measures)
+    head = "".join(f'<th scope="col" class="number">{figures.ARMS[arm]}</th>' for arm in arms)
+    table = (
+        f'<div class="scroll"><table><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
+    )
+    warnings = "".join(
+        f'<p class="warn">{html.escape(sentence(str(w)))}</p>' for w in rows.get("warnings") or []
+    )
+    note = f'<p class="note">{" ".join(_facts(rows, folder.uses_labels))}</p>'
+    chart = page.chart("chart-accuracy", "Accuracy with intervals", figures.accuracy_bars(rows, ACCURACIES))
+    body = f'<div class="split"><div>{table}{warnings}{note}</div>{chart}</div>'
+    return Section("evaluation", "Evaluation", body)
+
+
+def gain(rows: dict[str, Any]) -> str:
+    """The sentence of the summary that says what training gained; empty without an evaluation."""
+    knn = rows.get("knn")
+    if not isinstance(knn, dict) or not knn.get("trained"):
+        return ""
+    beside = " and ".join(
+        f"{percent(knn[arm]['accuracy'])} with {words}"
+        for arm, words in (("raw", "the raw input"), ("random", "an untrained encoder"))
+        if knn.get(arm)
+    )
+    reached = percent(knn["trained"]["accuracy"])
+    against = f", against {beside}" if beside else ""
+    return f" Nearest neighbours of its embeddings classify {reached} of labelled test samples{against}."
+
+
+def cards(rows: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Title, value and remark of the main accuracies."""
+    found = []
+    for key, title in ACCURACIES.items():
+        arms = rows.get(key)
+        if isinstance(arms, dict) and arms.get("trained"):
+            beside = f"random encoder {percent(arms['random']['accuracy'])}" if arms.get("random") else ""
+            found.append((title, percent(arms["trained"]["accuracy"]), beside))
+    return found
+
+
+def _line(measure: str, rows: dict[str, Any], arms: list[str]) -> str:
+    values = rows[measure]
+    if measure == "rankme":
+        title = "RankMe (effective rank)"
+        cells = [f"{values[a]:.1f}" if is_number(values.get(a)) else "–" for a in arms]
+        best = None
+    else:
+        title = ACCURACIES[measure] + (f" (k = {rows['k']})" if measure == "knn" and "k" in rows else "")
+        cells = [_accuracy(values.get(a)) for a in arms]
+        best = max((a for a in arms if values.get(a)), key=lambda a: values[a]["accuracy"], default=None)
+    columns = "".join(
+        f'<td class="number{" best" if arm == best else ""}">{cell}</td>'
+        for arm, cell in zip(arms, cells, strict=True)
+    )
+    return f'<tr><th scope="row">{html.escape(title)}</th>{columns}</tr>'
+
+
+def _accuracy(row: dict[str, float] | None) -> str:
+    if not row:
+        return "–"
+    if "low" not in row or "high" not in row:
+        return percent(row["accuracy"])
+    return f"{percent(row['accuracy'])}<small>{100 * row['low']:.1f}–{percent(row['high'])}</small>"
+
+
+def _facts(rows: dict[str, Any], uses_labels: bool) -> list[str]:
+    facts = []
+    if is_number(rows.get("n_train")) and is_number(rows.get("n_test")):
+        facts.append(f"{rows['n_train']:,} labelled samples to learn from, {rows['n_test']:,} to test on.")
+    classes = rows.get("classes")
+    count = len(classes) if isinstance(classes, list) else classes
+    if is_number(count) and count:
+        guess = percent(1 / count)
+        facts.append(f"{plural(count, 'class', 'classes')}: guessing at random gives about {guess}.")
+    facts.append("Ranges are bootstrap intervals over the test samples.")
+    if not uses_labels:
+        facts.append("Labels are used here and nowhere in training.")
+    return facts

@@ -1,0 +1,61 @@
+"""Precision and memory layout that suit the hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+Precision = Literal["bf16-mixed", "32-true"]
+
+
+def choose_precision(device: torch.device | str) -> Precision:
+    """``bf16-mixed`` where the hardware computes in bfloat16, else ``32-true``.
+
+    That is CUDA from compute capability 8.0 on, and CPUs with AMX or AVX512-BF16 when torch has oneDNN.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = (
+            device.type == "cpu"
+            and torch.backends.mkldnn.is_available()
+            and bool(cpu_features() & {"amx_bf16", "avx512_bf16"})
+        )
+    return "bf16-mixed" if fast else "32-true"
+
+
+def cpu_features() -> set[str]:
+    """Instruction sets of this machine's CPU by the names that Linux gives them; empty where they cannot be
+    told."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is not None:
+        return {name for name, value in capabilities().items() if value is True}
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+
+
+def channels_last(module: nn.Module, device: torch.device, wanted: Literal["auto"] | bool = "auto") -> bool:
+    """Lay the weights of 2-D convolutions out with channels last, in place; their inputs follow by
+    themselves.
+
+    Args:
+        wanted: ``auto``: for convolutional encoders, which are those with more than one 2-D convolution (a
+            vision transformer has one, its patch embedding), on CUDA and CPU.
+
+    Returns:
+        Whether it was done.
+    """
+    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    if wanted == "auto":
+        wanted = len(convolutions) > 1 and device.type in ("cpu", "cuda")
+    if wanted:
+        for part in convolutions:
+            part.to(memory_format=torch.channels_last)
+    return bool(wanted and convolutions)

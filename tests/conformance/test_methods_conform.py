@@ -1,0 +1,150 @@
+"""Every registered method keeps the promises of the design: a new method is tested by being registered."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import tacit
+from tacit import registry
+from tacit.evaluation.knn import knn_accuracy
+from tacit.methods.base import Method
+from tacit.modalities import image
+from tacit.parts.draws import Draws
+
+METHODS = [e.name for e in registry.catalogue("method") if "any" in e.modalities or "image" in e.modalities]
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def built(name: str, channels: int = 3, size: int = 16) -> tuple[Method, Callable[[Tensor], dict[str, Any]]]:
+    """A method around its default small encoder, and a function from pixels to a batch with views."""
+    spec = image.Spec(channels, (size, size), (0.5,) * channels, (0.25,) * channels)
+    kind = registry.find(name, "method")
+    method = kind(image.make_encoder(image.default_encoder(spec, tokens=kind.tokens, fast=True), spec))
+    views = image.make_views(kind.recipe, spec)
+
+    def batch(x: Tensor) -> dict[str, Any]:
+        row = {"x": x, "index": torch.arange(len(x))}
+        return row | {"views": views(row, Draws.seeded(0))}
+
+    return method, batch
+
+
+def pixels(count: int, channels: int = 3, size: int = 16) -> Tensor:
+    return torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8)
+
+
+@every_method
+@pytest.mark.parametrize("count", [2, 7, 32])
+def test_loss_is_finite_and_reaches_every_trainable_parameter(name: str, count: int) -> None:
+    method, batch = built(name)
+    losses = method(batch(pixels(count)))
+    assert all(torch.isfinite(value) for value in losses.values())
+    losses["loss"].backward()
+    for parameter, value in method.named_parameters():
+        if value.requires_grad:
+            assert value.grad is not None, parameter
+            assert torch.isfinite(value.grad).all(), parameter
+    if count == 32:
+        reached = [p for p, v in method.named_parameters() if v.grad is not None and bool(v.grad.any())]
+        trainable = [p for p, v in method.named_parameters() if v.requires_grad]
+        assert reached == trainable
+
+
+@every_method
+@pytest.mark.parametrize("channels", [1, 5])
+def test_any_number_of_channels(name: str, channels: int) -> None:
+    method, batch = built(name, channels)
+    assert torch.isfinite(method(batch(pixels(6, channels)))["loss"])
+
+
+@every_method
+def test_the_terms_add_up_to_the_loss(name: str) -> None:
+    method, batch = built(name)
+    losses = method(batch(pixels(8)))
+    total = losses.pop("loss")
+    if losses:
+        assert torch.allclose(total, torch.stack(list(losses.values())).sum())
+
+
+@every_method
+def test_bf16_is_close_to_float32(name: str) -> None:
+    method, batch = built(name)
+    made = batch(pixels(32))
+    twin = copy.deepcopy(method)
+    torch.manual_seed(1)
+    exact = method(made)["loss"]
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = twin(made)["loss"]
+    rounded.backward()
+    assert rounded.dtype == torch.float32
+    assert float(abs(rounded - exact) / abs(exact)) < 0.1
+    assert all(torch.isfinite(p.grad).all() for p in twin.parameters() if p.grad is not None)
+
+
+@every_method
+def test_constant_input_gives_finite_gradients(name: str) -> None:
+    method, batch = built(name)
+    method(batch(torch.full((8, 3, 16, 16), 128, dtype=torch.uint8)))["loss"].backward()
+    assert all(torch.isfinite(p.grad).all() for p in method.parameters() if p.grad is not None)
+
+
+@every_method
+def test_saved_and_loaded_it_goes_on_as_if_never_stopped(name: str) -> None:
+    made = built(name)[1](pixels(16))
+
+    def steps(method: Method, optimiser: torch.optim.Optimizer, seeds: range) -> None:
+        for seed in seeds:
+            torch.manual_seed(seed)
+            optimiser.zero_grad()
+            method(made)["loss"].backward()
+            optimiser.step()
+            method.after_step(seed / 6)
+
+    first = built(name)[0]
+    optimiser = torch.optim.AdamW(first.parameters(), 1e-3)
+    steps(first, optimiser, range(3))
+    second = built(name)[0]
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    other = torch.optim.AdamW(second.parameters(), 1e-3)
+    other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    steps(first, optimiser, range(3, 6))
+    steps(second, other, range(3, 6))
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key]), key
+
+
+@every_method
+def test_constant_data_is_called_collapse(name: str, tmp_path: Path) -> None:
+    data = np.full((40, 1, 16, 16), 77, dtype=np.uint8)
+    run = tacit.pretrain(data, name, steps=3, batch_size=8, out=tmp_path / "run", quiet=True)
+    assert run.summary["verdict"]["state"] == "complete collapse"
+    with pytest.raises(tacit.TacitError, match="collapse"):
+        tacit.pretrain(data, name, steps=40, batch_size=8, out=tmp_path / "b", quiet=True, on_collapse="stop")
+
+
+@every_method
+def test_it_learns(name: str, tmp_path: Path) -> None:
+    """More than a random encoder and the raw pixels know, on a small set and in a short time."""
+    from tacit.modalities.image.synthetic import scattered_digits
+
+    x, y = scattered_digits("train", count=2000, size=24, clutter=2)
+    test, y_test = scattered_digits("test", count=600, size=24, clutter=2)
+    epochs = 12 if name != "masked-autoencoder" else 16
+    run = tacit.pretrain(x, name, epochs=epochs, batch_size=100, out=tmp_path / "run", quiet=True)
+    trained = knn_accuracy(run.embed(x), y, run.embed(test), y_test, k=10)
+    raw = knn_accuracy(x.reshape(len(x), -1) / 255, y, test.reshape(len(test), -1) / 255, y_test, k=10)
+    encoder = run.random_encoder()
+    blank = [torch.cat(list(run.stream(run.open(part), encoder))).numpy() for part in (x, test)]
+    random = knn_accuracy(blank[0], y, blank[1], y_test, k=10)
+    assert trained > raw
+    assert trained > random
