@@ -10,13 +10,23 @@ from tacit.options import checked, duration, parse, settle
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3", 3), ("0.5", 0.5), ("1e-3", 1e-3), ("true", True), ("None", None), ("(0.2, 1)", (0.2, 1)), ("adamw", "adamw")],
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("None", None),
+        ("(0.2, 1)", (0.2, 1)),
+        ("adamw", "adamw"),
+    ],
 )
 def test_text_becomes_the_value_it_means(text: str, value: object) -> None:
     assert parse(text) == value
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), (30, 30), ("1d", 86400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), (30, 30), ("1d", 86400)]
+)
 def test_durations(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
@@ -45,7 +55,15 @@ def test_values_are_fitted_to_their_type(value: object, hint: object, result: ob
 
 @pytest.mark.parametrize(
     ("value", "hint"),
-    [("x", float), (1.5, int), (True, int), (1, bool), ((1, 2), tuple[float, float, float]), (None, float), (3, Literal["a"])],
+    [
+        ("x", float),
+        (1.5, int),
+        (True, int),
+        (1, bool),
+        ((1, 2), tuple[float, float, float]),
+        (None, float),
+        (3, Literal["a"]),
+    ],
 )
 def test_values_of_the_wrong_type_are_refused(value: object, hint: object) -> None:
     with pytest.raises(OptionError, match="x="):

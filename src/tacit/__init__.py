@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tacit.api import embed, evaluate, load, pretrain, report
     from tacit.claims.harness import claim
-    from tacit.demo import demo
+    from tacit.demos import demo
     from tacit.errors import TacitError
     from tacit.methods.base import JointEmbedding, Method
     from tacit.registry import catalogue, register
@@ -27,7 +27,7 @@ _WHERE = {
     "embed": "tacit.api",
     "evaluate": "tacit.api",
     "report": "tacit.api",
-    "demo": "tacit.demo",
+    "demo": "tacit.demos",
     "claim": "tacit.claims.harness",
     "Run": "tacit.run",
     "Method": "tacit.methods.base",

@@ -14,16 +14,26 @@ from tacit.errors import OptionError
 from tacit.evaluation import suite
 from tacit.export import write_embeddings
 from tacit.files import write_json
-from tacit.methods.base import Method, embed as embed_view
+from tacit.methods.base import Method
+from tacit.methods.base import embed as embed_view
 from tacit.modalities import modality
 from tacit.run import Run
 from tacit.training import checkpoints
-from tacit.training.folder import differences, new_folder
+from tacit.training.folder import differences, early_rank, new_folder, shared_folder
 from tacit.training.plan import Plan, plan
 from tacit.training.session import earlier_state, start
 
 BUDGETS = ("epochs", "steps", "time")
-CHANGEABLE = (*BUDGETS, "accelerator", "devices", "nodes", "strategy", "checkpoint_every", "log_every", "logger")
+CHANGEABLE = (
+    *BUDGETS,
+    "accelerator",
+    "devices",
+    "nodes",
+    "strategy",
+    "checkpoint_every",
+    "log_every",
+    "logger",
+)
 
 
 def pretrain(
@@ -75,10 +85,16 @@ def pretrain(
     given = {**(options or {}), **more}
     given |= {
         name: value
-        for name, value in dict(epochs=epochs, steps=steps, time=time, batch_size=batch_size).items()
+        for name, value in {"epochs": epochs, "steps": steps, "time": time, "batch_size": batch_size}.items()
         if value is not None
     }
-    asked: dict[str, Any] = {"method": method, "encoder": encoder, "views": views, "kind": modality, "seed": seed}
+    asked: dict[str, Any] = {
+        "method": method,
+        "encoder": encoder,
+        "views": views,
+        "kind": modality,
+        "seed": seed,
+    }
     state = None
     if resume:
         if out is None:
@@ -95,18 +111,23 @@ def pretrain(
     if continue_from is not None:
         earlier = continue_from.folder if isinstance(continue_from, Run) else Run(continue_from).folder
         planned.config["continue_from"] = str(earlier.resolve())
-    folder = new_folder(out, planned.config["method"]["name"], planned.config["data"])
+    if early_rank() > 0:
+        folder = shared_folder(out)
+    else:
+        folder = new_folder(out, planned.config["method"]["name"], planned.config["data"])
     return _go(planned, folder, None, planned.config.get("continue_from"), quiet)
 
 
 def _go(planned: Plan, folder: Path, state: dict[str, Any] | None, earlier: str | None, quiet: bool) -> Run:
     config = planned.config
     before = earlier_state(Path(earlier)) if earlier else None
-    write_json(folder / "config.json", config)
-    for line in _announcement(planned, folder, state):
-        say(line, quiet)
+    if early_rank() == 0:
+        write_json(folder / "config.json", config)
+        for line in _announcement(planned, folder, state):
+            say(line, quiet)
     outcome = start(planned, folder, before, state, quiet)
     run = Run(folder, encoder=planned.encoder)
+    quiet = quiet or early_rank() > 0
     if outcome.status == "interrupted":
         say(
             f"interrupted after step {outcome.steps}; everything up to it is saved. Continue with the same command "
@@ -114,7 +135,10 @@ def _go(planned: Plan, folder: Path, state: dict[str, Any] | None, earlier: str 
             quiet,
         )
     else:
-        say(f"trained {outcome.steps} steps in {outcome.seconds:.0f} s; {run.summary['verdict']['text']}", quiet)
+        say(
+            f"trained {outcome.steps} steps in {outcome.seconds:.0f} s; {run.summary['verdict']['text']}",
+            quiet,
+        )
     return run
 
 
@@ -228,9 +252,9 @@ def evaluate(
         seed: of that split, the probe's validation part and the bootstrap.
 
     Returns:
-        plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``, ``random`` and
-        ``trained``; ``rankme`` for the same and, where the method has one, the ``projection``; ``n_train``, ``n_test``,
-        ``classes``, ``k``, ``warnings``. Also stored in the run folder as ``evaluation.json``.
+        plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``,
+        ``random`` and ``trained``; ``rankme`` for the same and, where the method has one, the ``projection``;
+        ``n_train``, ``n_test``, ``classes``, ``k``, ``warnings``. Also stored in the run folder as ``evaluation.json``.
     """
     run = run if isinstance(run, Run) else load(run)
     source = run.open(data, progress=True)
@@ -239,9 +263,7 @@ def evaluate(
     if test is not None:
         other = run.open(test, progress=True)
         if labels is not None and other.labels is not None and source.classes != other.classes:
-            raise OptionError(
-                f"training and test data have different classes: {source.classes} and {other.classes}"
-            )
+            raise OptionError(f"training and test data have different classes: {source.classes} and {other.classes}")
         tested = _representations(run, other)
         y_train, y_test = labels, other.labels
     elif labels is not None:

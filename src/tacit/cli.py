@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 from tacit import __version__
 from tacit.errors import TacitError
 
-DESCRIPTION = "Self-supervised learning on any data: unlabelled data in, a trained encoder, its quality and a report out."
+DESCRIPTION = (
+    "Self-supervised learning on any data: unlabelled data in, a trained encoder, its quality and a report out."
+)
 
 EXAMPLES = """\
 examples:
@@ -45,8 +47,13 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
 
     def verb(name: str, summary: str, examples: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".",
-                                 epilog="examples:\n" + examples, **style)  # fmt: skip
+        added = verbs.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog="examples:\n" + examples,
+            **style,
+        )
         added.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return added
 
@@ -71,23 +78,35 @@ def build_parser() -> Parser:
     p.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: 256, fewer for small data)")
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--seed", type=int, metavar="N", help="of weights, order and views (default: 0)")
-    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="options",
-                   help="any other option: training (lr, optimizer, schedule, precision, ...), the method's own, "
-                   "or views.*, encoder.*, schedule.*, data.*; may be repeated")  # fmt: skip
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="options",
+        help="any other option: training (lr, optimizer, schedule, precision, ...), the method's own, "
+        "or views.*, encoder.*, schedule.*, data.*; may be repeated",
+    )
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument("--continue-from", metavar="RUN", help="go on from a finished run with new data")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
-    p = verb("embed", "turn data into embeddings, one row a sample",
-             "  tacit embed run photos/ -o photos.parquet\n  tacit embed run scans.npz -o scans.npz --force\n")  # fmt: skip
+    p = verb(
+        "embed",
+        "turn data into embeddings, one row a sample",
+        "  tacit embed run photos/ -o photos.parquet\n  tacit embed run scans.npz -o scans.npz --force\n",
+    )
     p.add_argument("run", metavar="RUN", help="a run folder")
     p.add_argument("data", metavar="DATA", help="a folder of images, an .npz or an .npy file")
     p.add_argument("-o", "--out", metavar="FILE", required=True, help="ends in .parquet, .csv or .npz")
     p.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at a time (default: 256)")
     p.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
-    p = verb("evaluate", "measure an encoder beside raw input and a random encoder",
-             "  tacit evaluate run labelled/\n  tacit evaluate run train/ --test test/ --json\n")  # fmt: skip
+    p = verb(
+        "evaluate",
+        "measure an encoder beside raw input and a random encoder",
+        "  tacit evaluate run labelled/\n  tacit evaluate run train/ --test test/ --json\n",
+    )
     p.add_argument("run", metavar="RUN", help="a run folder")
     p.add_argument("data", metavar="DATA", help="data with labels, e.g. a folder with a folder for each class")
     p.add_argument("--test", metavar="DATA", help="data to test on (default: a quarter of DATA)")
@@ -95,19 +114,28 @@ def build_parser() -> Parser:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the bootstrap (default: 0)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
 
-    p = verb("report", "write one self-contained HTML file about a run",
-             "  tacit report run\n  tacit report run -o summary.html\n")  # fmt: skip
+    p = verb(
+        "report",
+        "write one self-contained HTML file about a run",
+        "  tacit report run\n  tacit report run -o summary.html\n",
+    )
     p.add_argument("run", metavar="RUN", help="a run folder")
     p.add_argument("-o", "--out", metavar="FILE", help="default: RUN/report.html")
 
-    p = verb("methods", "list methods, views, metrics and schedules with their papers",
-             "  tacit methods\n  tacit methods --kind method --modality image\n  tacit methods --json\n")  # fmt: skip
+    p = verb(
+        "methods",
+        "list methods, views, metrics and schedules with their papers",
+        "  tacit methods\n  tacit methods --kind method --modality image\n  tacit methods --json\n",
+    )
     p.add_argument("--modality", metavar="M", help="only what works on this kind of data")
     p.add_argument("--kind", metavar="K", help="only this kind: method, views, metric, schedule, ...")
     p.add_argument("--json", action="store_true", help="print a list of JSON objects")
 
-    p = verb("claim", "run the small experiment that shows what a paper claims",
-             "  tacit claim --list\n  tacit claim mixed-barlow-twins\n  tacit claim --table\n")  # fmt: skip
+    p = verb(
+        "claim",
+        "run the small experiment that shows what a paper claims",
+        "  tacit claim --list\n  tacit claim mixed-barlow-twins\n  tacit claim --table\n",
+    )
     p.add_argument("name", nargs="?", metavar="NAME", help="which claim; see --list")
     p.add_argument("--list", action="store_true", help="the claims there are")
     p.add_argument("--table", action="store_true", help="the stored results")
@@ -115,8 +143,9 @@ def build_parser() -> Parser:
     p.add_argument("--out", metavar="FOLDER", help="where the result goes (default: claims/results)")
     p.add_argument("--json", action="store_true", help="print JSON")
 
-    p = verb("demo", "train on scattered digits and show what was learned",
-             "  tacit demo\n  tacit demo --seed 1 --json\n")  # fmt: skip
+    p = verb(
+        "demo", "train on scattered digits and show what was learned", "  tacit demo\n  tacit demo --seed 1 --json\n"
+    )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of data, weights and views (default: 0)")
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--json", action="store_true", help="print one JSON object")

@@ -96,20 +96,23 @@ def claim(args: Namespace) -> int:
 
 
 def demo(args: Namespace) -> None:
-    from tacit import demo as module
+    from tacit import demos
 
-    result = module.demo(seed=args.seed, out=args.out)
+    result = demos.demo(seed=args.seed, out=args.out)
     if args.json:
         print_json(result)
         return
-    module.show(result)
+    demos.show(result)
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
     """Print an evaluation as a table: one row a measure, one column a representation."""
     names = ("raw", "random", "trained")
     table = Table("", "raw input", "random encoder", "trained encoder", box=None, pad_edge=False, header_style="bold")
-    for key, title in (("knn", f"k-NN accuracy % (k={result.get('k')})"), ("linear", "linear probe accuracy %")):
+    for key, title in (
+        ("knn", f"k-NN accuracy % (k={result.get('k')})"),
+        ("linear", "linear probe accuracy %"),
+    ):
         if key in result:
             table.add_row(title, *(_interval(result[key][name]) for name in names))
     table.add_row("RankMe", *(f"{result['rankme'][name]:.1f}" for name in names))

@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """Write ``path`` atomically; ``fill`` gets the open file."""
     with replacing(path) as part, open(part, "wb") as file:
         fill(file)
@@ -35,7 +35,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain data as indented JSON, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write(path, lambda file: file.write(text.encode()) and None)
+    write(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:

@@ -40,13 +40,11 @@ def duration(value: str | float) -> float:
 def parameters(target: Callable[..., Any], skip: int = 0) -> dict[str, tuple[Any, Any]]:
     """``name -> (type, default)`` of the keyword parameters of a function or class, past the first ``skip``."""
     signature = inspect.signature(target)
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     hints = typing.get_type_hints(function)
     rows = list(signature.parameters.values())[skip:]
     return {
-        p.name: (hints.get(p.name, Any), p.default)
-        for p in rows
-        if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
+        p.name: (hints.get(p.name, Any), p.default) for p in rows if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
     }
 
 
@@ -97,9 +95,9 @@ def checked(value: Any, hint: Any, name: str) -> Any:
         return float(value)
     elif hint is int and isinstance(value, (int, float)) and not isinstance(value, bool) and int(value) == value:
         return int(value)
-    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    elif origin is not None and isinstance(origin, type) and isinstance(value, origin):
+    elif (isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool))) or (
+        origin is not None and isinstance(origin, type) and isinstance(value, origin)
+    ):
         return value
     raise OptionError(f"{name}={value!r} has the wrong type; it should be {_words(hint)}")
 

@@ -27,7 +27,8 @@ class Run:
 
     ``config.json`` repeats the run, ``metrics.csv``, ``watch.csv`` and ``speed.csv`` tell how it went,
     ``encoder.safetensors`` (and ``method.safetensors``, with the heads) hold the weights, ``checkpoints/`` what
-    resuming needs, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be used.
+    resuming needs, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be
+    used.
 
     Args:
         folder: the run folder.
@@ -95,7 +96,8 @@ class Run:
         if settings["name"] == "custom":
             if self._own is None:
                 raise RunError(
-                    f"{self.folder} was trained with an encoder of your own; load it with tacit.load(run, encoder=module)"
+                    f"{self.folder} was trained with an encoder of your own; "
+                    "load it with tacit.load(run, encoder=module)"
                 )
             return self._own
         return modality(self.config["modality"]).make_encoder(settings["name"], self.spec, **settings["options"])

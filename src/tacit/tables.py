@@ -29,7 +29,7 @@ class Table:
                 # a kill can leave the last line incomplete
                 kept = [r for r in rows[1:] if len(r) == len(rows[0]) and r[0].isdigit() and int(r[0]) <= resume_at]
         text = _lines([self.columns, *kept]) if self.columns else ""
-        write(path, lambda file: file.write(text.encode()) and None)
+        write(path, lambda file: file.write(text.encode()))
 
     def add(self, row: dict[str, float | int | str]) -> None:
         """Append one row and hand it to the operating system at once."""

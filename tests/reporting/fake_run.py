@@ -35,9 +35,7 @@ def embeddings_of(count: int, seed: int = 0) -> NDArray[np.float32]:
     return PCA(32, random_state=0).fit_transform(data.data)[chosen].astype(np.float32)
 
 
-def write_gallery(
-    folder: Path, count: int = 300, channels: int = 1, labelled: bool = True, **given: Any
-) -> None:
+def write_gallery(folder: Path, count: int = 300, channels: int = 1, labelled: bool = True, **given: Any) -> None:
     """``gallery.npz`` of ``count`` digits; ``given`` replaces arguments of ``make_gallery``."""
     pictures, labels = digits(count)
     pictures = np.concatenate([np.roll(pictures, 2 * c, axis=3) for c in range(channels)], axis=1)
@@ -124,7 +122,7 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
     bad = {
         "state": "dimensional collapse",
         "since": 805,
-        "text": "dimensional collapse since step 805: embedding has effective rank 1.1 of 32; lower the learning rate",
+        "text": "dimensional collapse since step 805: embedding has effective rank 1.1 of 32; lower lr",
     }
     _json(
         folder / "summary.json",

@@ -50,7 +50,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     from tacit.files import write
 
     path = tmp_path / "x"
-    write(path, lambda file: file.write(b"old") and None)
+    write(path, lambda file: file.write(b"old"))
 
     def broken(file: object) -> None:
         raise OSError("disk full")

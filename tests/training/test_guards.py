@@ -39,9 +39,13 @@ class PoisonedGradient(Poisoned):
 
 
 @pytest.mark.parametrize("method", [Poisoned, PoisonedGradient])
-def test_bad_numbers_never_reach_the_weights(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray], method: type) -> None:
+def test_bad_numbers_never_reach_the_weights(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray], method: type
+) -> None:
     options = {"batch_size": 16, "quiet": True, "seed": 5, "schedule": "constant"}
-    with pytest.raises(TrainingStopped, match=r"stopped at step 6: .*(loss is not finite|gradient's norm is (nan|inf))"):
+    with pytest.raises(
+        TrainingStopped, match=r"stopped at step 6: .*(loss is not finite|gradient's norm is (nan|inf))"
+    ):
         tacit.pretrain(small_images[0], method, steps=10, out=tmp_path / "bad", **options)  # type: ignore[arg-type]
     good = tacit.pretrain(small_images[0], "simclr", steps=5, out=tmp_path / "good", **options)  # type: ignore[arg-type]
     saved = checkpoints.latest(tmp_path / "bad" / "checkpoints")
@@ -54,14 +58,16 @@ def test_bad_numbers_never_reach_the_weights(tmp_path: Path, small_images: tuple
 
 
 def test_nan_in_the_data_is_refused_before_training(tmp_path: Path) -> None:
-    data = np.random.rand(20, 1, 8, 8).astype(np.float32)
+    data = np.random.default_rng(0).random((20, 1, 8, 8), np.float32)
     data[3, 0, 2, 2] = np.nan
     with pytest.raises(tacit.TacitError, match="NaN"):
         tacit.pretrain(data, out=tmp_path / "r", quiet=True)
     assert not (tmp_path / "r").exists()
 
 
-def test_labels_never_reach_a_method_that_does_not_use_them(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]) -> None:
+def test_labels_never_reach_a_method_that_does_not_use_them(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
     seen: list[set[str]] = []
 
     class Looks(SimCLR):

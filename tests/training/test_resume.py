@@ -57,8 +57,28 @@ def data(tmp_path_factory: pytest.TempPathFactory, small_images: tuple[np.ndarra
 
 
 def command(data: Path, out: Path, method: str, *more: str, **kill: int) -> int:
-    words = ["pretrain", str(data), "--method", method, "--out", str(out), "--steps", str(STEPS), "--batch-size", "16"]
-    words += ["--set", "checkpoint_every=5", "--set", "log_every=2", "--set", "watch_every=7", "--quiet", *more]
+    words = [
+        "pretrain",
+        str(data),
+        "--method",
+        method,
+        "--out",
+        str(out),
+        "--steps",
+        str(STEPS),
+        "--batch-size",
+        "16",
+    ]
+    words += [
+        "--set",
+        "checkpoint_every=5",
+        "--set",
+        "log_every=2",
+        "--set",
+        "watch_every=7",
+        "--quiet",
+        *more,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | {f"KILL_{k.upper()}": str(v) for k, v in kill.items()}
     return subprocess.run([sys.executable, "-c", KILLER, *words], env=environment, check=False).returncode
 
@@ -80,7 +100,9 @@ def test_kill_9_at_several_points(data: Path, tmp_path: Path, method: str) -> No
     same(whole, broken)
 
 
-def test_a_damaged_last_checkpoint_costs_only_its_steps(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_damaged_last_checkpoint_costs_only_its_steps(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
     options = {"steps": STEPS, "batch_size": 16, "checkpoint_every": 5, "quiet": True}
     whole = tacit.pretrain(small_images[0], "simclr", out=tmp_path / "a", **options)  # type: ignore[arg-type]
     tacit.pretrain(small_images[0], "simclr", out=tmp_path / "b", **options)  # type: ignore[arg-type]
@@ -91,7 +113,9 @@ def test_a_damaged_last_checkpoint_costs_only_its_steps(tmp_path: Path, small_im
     same(whole.folder, again.folder)
 
 
-def test_resuming_takes_what_is_not_given_from_the_run(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]) -> None:
+def test_resuming_takes_what_is_not_given_from_the_run(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
     x = small_images[0]
     tacit.pretrain(x, "vicreg", steps=4, batch_size=8, out=tmp_path / "r", seed=3, lr=1e-3, variance=10.0, quiet=True)
     run = tacit.pretrain(x, out=tmp_path / "r", resume=True, steps=6, quiet=True)
@@ -107,7 +131,9 @@ def test_resuming_takes_what_is_not_given_from_the_run(tmp_path: Path, small_ima
         tacit.pretrain(x, out=tmp_path / "r", quiet=True)
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_same_seed_gives_the_same_run_and_another_another(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
     options = {"steps": 6, "batch_size": 16, "quiet": True}
     a, b, c = (
         tacit.pretrain(small_images[0], out=tmp_path / name, seed=seed, **options)  # type: ignore[arg-type]
@@ -122,9 +148,24 @@ def test_ctrl_c_leaves_a_checkpoint_and_resumes_exactly(data: Path, tmp_path: Pa
     assert command(data, whole, "simclr") == 0
     interrupt = KILLER.replace("signal.SIGKILL", "signal.SIGINT")
     words = ["pretrain", str(data), "--method", "simclr", "--out", str(stopped), "--steps", str(STEPS)]
-    words += ["--batch-size", "16", "--set", "checkpoint_every=5", "--set", "log_every=2", "--set", "watch_every=7"]
+    words += [
+        "--batch-size",
+        "16",
+        "--set",
+        "checkpoint_every=5",
+        "--set",
+        "log_every=2",
+        "--set",
+        "watch_every=7",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "KILL_STEP": "8"}
-    done = subprocess.run([sys.executable, "-c", interrupt, *words], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", interrupt, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 130
     assert "interrupted after step 8" in done.stderr
     assert "--resume" in done.stderr

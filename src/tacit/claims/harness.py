@@ -93,7 +93,10 @@ class Claim:
     def as_dict(self) -> dict[str, Any]:
         """The declaration as plain data."""
         names = ("name", "statement", "baseline", "method", "metric", "data", "better", "margin")
-        return {n: getattr(self, n) for n in names} | {"seeds": list(self.seeds), "scales": ["cpu", "gpu"][: 1 + self.gpu]}
+        return {n: getattr(self, n) for n in names} | {
+            "seeds": list(self.seeds),
+            "scales": ["cpu", "gpu"][: 1 + self.gpu],
+        }
 
 
 _claims: dict[str, Claim] = {}
@@ -176,7 +179,11 @@ def claim(
         sign = 1.0 if found.better == "higher" else -1.0
         pairs = [sign * r.method for r in results], [sign * r.baseline for r in results]
         difference, low, high = paired_seeds(*pairs)
-        row |= {"difference": difference, "interval": [low, high], "verdict": HOLDS if low > found.margin else FAILS}
+        row |= {
+            "difference": difference,
+            "interval": [low, high],
+            "verdict": HOLDS if low > found.margin else FAILS,
+        }
     folder = Path(out) if out else Path("claims/results")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}{'-gpu' if scale == 'gpu' else ''}.json", row)
@@ -208,7 +215,8 @@ def show(row: dict[str, Any]) -> None:
     console.print(table)
     low, high = row["interval"]
     console.print(
-        f"difference {row['difference']:+.2f} [{low:+.2f}, {high:+.2f}] ({row['better']} is better), {row['seconds']:.0f} s\n"
+        f"difference {row['difference']:+.2f} [{low:+.2f}, {high:+.2f}] ({row['better']} is better), "
+        f"{row['seconds']:.0f} s\n"
         f"verdict: [bold]{row['verdict']}[/bold]",
         highlight=False,
     )
@@ -225,6 +233,10 @@ def show_table(rows: list[dict[str, Any]]) -> None:
         if row["difference"] is not None:
             means = [sum(row[a]["values"]) / len(row[a]["values"]) for a in ("baseline", "method")]
             low, high = row["interval"]
-            arms = (f"{means[0]:.2f}", f"{means[1]:.2f}", f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]")
+            arms = (
+                f"{means[0]:.2f}",
+                f"{means[1]:.2f}",
+                f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]",
+            )
         table.add_row(row["name"], row["metric"], *arms, row["verdict"])
     Console().print(table)

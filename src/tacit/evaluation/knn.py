@@ -98,34 +98,30 @@ def _search(
     rows: Rows, others: Rows, k: int, metric: str, exclude_self: bool, steps: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     device = rows.device
-    steps = (min(steps[0], rows.n), min(steps[1], others.n))
-    room = torch.empty(steps[0] * steps[1], device=device)  # reused: fresh pages would cost as much as the top-k
+    height, width = min(steps[0], rows.n), min(steps[1], others.n)
+    room = torch.empty(height * width, device=device)  # reused: fresh pages would cost as much as the top-k
     values = torch.full((rows.n, k), -torch.inf, device=device)
     index = torch.zeros((rows.n, k), dtype=torch.int64, device=device)
     # Distances do not change when all points are shifted, and are more precise near the origin.
-    origin = others.take(slice(0, steps[1])).mean(0).to(device) if metric == "euclidean" else None
-    for first, part in others.pieces(steps[1]):
-        part = part.to(device)
-        part = _unit(part) if origin is None else part - origin
-        for start, query in rows.pieces(steps[0]):
-            query = _unit(query) if origin is None else query - origin
-            scores = room[: len(query) * len(part)].view(len(query), len(part))
-            torch.mm(query, part.T, out=scores)
-            if origin is not None:  # -|q - b|^2 / 2 but for a constant of the query
-                scores -= part.square().sum(1) / 2
-            if exclude_self:
-                scores.diagonal(start - first).fill_(-torch.inf) if _overlap(start, first, scores) else None
-            found, columns = _best(scores, min(k, len(part)))
-            here = slice(start, start + len(query))
-            both = torch.cat([values[here], found], 1)
-            where = torch.cat([index[here], columns + first], 1)
-            values[here], chosen = both.topk(k, dim=1)
-            index[here] = where.gather(1, chosen)
+    origin = others.take(slice(0, width)).mean(0).to(device) if metric == "euclidean" else None
+    # As many queries as fit into some memory stay ready while the bank passes by.
+    for top, block in rows.pieces(max(height, 2**25 // rows.dim)):
+        block = _unit(block) if origin is None else block - origin
+        for first, part in others.pieces(width):
+            part = part.to(device)
+            part = _unit(part) if origin is None else part - origin
+            for start, query in zip(range(top, top + len(block), height), block.split(height), strict=True):
+                scores = room[: len(query) * len(part)].view(len(query), len(part))
+                torch.mm(query, part.T, out=scores)
+                if origin is not None:  # -|q - b|^2 / 2 but for a constant of the query
+                    scores -= part.square().sum(1) / 2
+                if exclude_self and -len(query) < start - first < len(part):
+                    scores.diagonal(start - first).fill_(-torch.inf)
+                found, columns = _best(scores, min(k, len(part)))
+                here = slice(start, start + len(query))
+                values[here], chosen = torch.cat([values[here], found], 1).topk(k, dim=1)
+                index[here] = torch.cat([index[here], columns + first], 1).gather(1, chosen)
     return values.clamp_(-1, 1) if origin is None else values, index
-
-
-def _overlap(start: int, first: int, scores: Tensor) -> bool:
-    return start < first + scores.shape[1] and first < start + scores.shape[0]
 
 
 def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -32,12 +32,11 @@ class Method(nn.Module):
     uses_labels: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
 
-    projector: nn.Module | None = None
-
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.dim: int = encoder.dim  # type: ignore[assignment]
+        self.projector: nn.Module | None = None
 
     def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
         """The loss of one batch, whose ``views`` are made: a scalar, or named scalars that add up to it."""

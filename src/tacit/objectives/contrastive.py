@@ -77,8 +77,10 @@ class _LogSumExpOthers(torch.autograd.Function):
     def forward(ctx: Any, u: Tensor) -> Tensor:
         everyone = ranks.gather(u)
         step = max(1, BLOCK // len(everyone))
-        parts = [_similarities(rows, everyone, i * step).logsumexp(1) for i, rows in enumerate(u.split(step))]
-        value = torch.cat(parts)
+        value = u.new_empty(len(u))
+        for start in range(0, len(u), step):
+            rows = slice(start, start + step)
+            value[rows] = _similarities(u[rows], everyone, start).logsumexp(1)
         ctx.save_for_backward(u, everyone, value)
         return value
 

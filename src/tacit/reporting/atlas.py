@@ -48,7 +48,8 @@ def make_atlas(embeddings: Floats, seed: int = 0) -> Atlas | None:
     """Place embeddings ``[n, D]`` on a plane by their directions.
 
     t-SNE (van der Maaten & Hinton 2008) started from the first two principal components; those components
-    alone for fewer than :data:`FEW` samples. Of more than :data:`LARGEST` samples evenly spaced ones are placed.
+    alone for fewer than :data:`FEW` samples. Of more than :data:`LARGEST` samples, evenly spaced ones are
+    placed.
 
     Returns:
         None when there is nothing to tell apart: fewer than two usable samples, or all in one place.

@@ -17,7 +17,7 @@ from tacit.reporting.gallery import Gallery
 Figure = dict[str, Any]
 
 PALETTE = ("#1A80C4", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe & Ito's colours for colour-blind readers, those that show on white and on black; the blue is lifted."""
+"""Okabe & Ito's colours for colour-blind readers that show on white and on black, the blue lifted."""
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 OTHER = "#8A8F98"
 NAMED = 24
@@ -132,11 +132,10 @@ def watch_curves(watch: Columns, endings: str, title: str, since: float | None) 
         return None
     shapes = []
     if since is not None:
-        last = float(np.nanmax(watch["step"]))
-        shapes.append(
-            {"type": "rect", "xref": "x", "yref": "paper", "x0": since, "x1": max(last, since),
-             "y0": 0, "y1": 1, "fillcolor": PALETTE[5], "opacity": 0.14, "line": {"width": 0}, "layer": "below"}
-        )  # fmt: skip
+        last = max(since, float(np.nanmax(watch["step"])))
+        box = {"type": "rect", "xref": "x", "x0": since, "x1": last, "yref": "paper", "y0": 0, "y1": 1}
+        wash = {"fillcolor": PALETTE[5], "opacity": 0.14, "line": {"width": 0}, "layer": "below"}
+        shapes.append({**box, **wash})
     axis = {"title": {"text": title}, "rangemode": "tozero"}
     return figure(data, title, shapes=shapes, yaxis=axis, showlegend=True)
 
@@ -220,9 +219,5 @@ def group_names(gallery: Gallery, groups: NDArray[np.int64], labelled: bool) -> 
     """What the legend calls each group: its class, or its cluster counted from 1."""
     if not labelled:
         return {int(v): f"cluster {v + 1}" for v in np.unique(groups)}
-    first = {
-        int(label): int(np.flatnonzero(gallery.labels == label)[0])
-        for label in np.unique(groups)
-        if label >= 0
-    }
+    first = {int(label): int(np.flatnonzero(gallery.labels == label)[0]) for label in np.unique(groups) if label >= 0}
     return {label: gallery.class_name(at) or "" for label, at in first.items()}

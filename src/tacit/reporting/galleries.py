@@ -98,10 +98,11 @@ def neighbours_section(gallery: Gallery, sprite: Sprite, caption: str) -> Sectio
     if compared:
         share = percent(same / compared)
         text += (
-            " A tick and a green frame mark a neighbour of the same class, a cross and an orange frame one of "
-            f"another; here {same} of {compared} ({share}) are of the same class."
+            " A tick and a green frame mark a neighbour of the same class, a cross and an orange frame "
+            f"one of another; here {same} of {compared} ({share}) are of the same class."
         )
-    return Section(key, title, f'<p>{text}</p>{caption}<div class="near">{"".join(rows)}</div>', "Neighbours")
+    body = f'<p>{text}</p>{caption}<div class="near">{"".join(rows)}</div>'
+    return Section(key, title, body, "Neighbours")
 
 
 def map_section(gallery: Gallery, page: Page, sprite: Sprite, caption: str, seed: int) -> Section:
@@ -130,12 +131,13 @@ def map_section(gallery: Gallery, page: Page, sprite: Sprite, caption: str, seed
         f"{plural(len(atlas.index), 'sample')}, coloured by {colours}. Made with {atlas.how}: "
         f"near points have similar embeddings, distances between far groups mean little.{rest}"
     )
-    card = sprite.tile(0, "").replace('title="" ', "")
+    card = sprite.tile(0, "")
     return Section(
         key, title,
         f"<p>Point at a dot to see what it stands for. {html.escape(how)}</p>{caption}"
         f'<figure class="chart"><div class="plot tall" id="map" data-figure="data-map" role="img" '
         f'aria-label="2-D map of the embeddings"></div>'
-        f'<div id="map-card" aria-live="polite">{card}<strong></strong><span></span></div></figure>',
+        f'<div id="map-card" aria-live="polite">{card}<strong></strong><span class="name"></span></div>'
+        "</figure>",
         "Map",
     )  # fmt: skip

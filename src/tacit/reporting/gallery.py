@@ -41,9 +41,7 @@ class Gallery:
         count = len(self.thumbnails)
         for what in ("names", "labels", "embeddings"):
             if len(getattr(self, what)) != count:
-                raise DataError(
-                    f"a gallery of {count} thumbnails needs as many {what}, not {len(getattr(self, what))}"
-                )
+                raise DataError(f"a gallery of {count} thumbnails needs as many {what}, not {len(getattr(self, what))}")
         if self.embeddings.ndim != 2:
             raise DataError(f"embeddings must be [n, D], not of shape {list(self.embeddings.shape)}")
         shown = self.views.shape[1] if self.views.ndim > 1 else 0

@@ -60,7 +60,7 @@
     card.querySelector(".tile").style.backgroundPosition = sample.at;
     card.querySelector(".tile").setAttribute("aria-label", sample.name);
     card.querySelector("strong").textContent = sample.group;
-    card.querySelector("span").textContent = sample.name;
+    card.querySelector(".name").textContent = sample.name;
     card.classList.add("shown");
     const frame = map.parentElement.getBoundingClientRect();
     const x = event.event.clientX - frame.left;

@@ -48,9 +48,7 @@ class Page:
         if figure is None:
             return ""
         self.data[f"data-{key}"] = figure
-        switch = (
-            f'<button type="button" data-log="{key}" aria-pressed="false">log scale</button>' if log else ""
-        )
+        switch = f'<button type="button" data-log="{key}" aria-pressed="false">log scale</button>' if log else ""
         label = html.escape(title)
         plot = f'<div class="plot" id="{key}" data-figure="data-{key}" role="img" aria-label="{label}"></div>'
         return f'<figure class="chart"><h3>{label}</h3>{switch}{plot}</figure>'
@@ -75,8 +73,7 @@ class Page:
             f'<section id="{s.key}"><h2>{html.escape(s.title)}</h2>\n{s.body}\n</section>' for s in sections
         )
         data = "\n".join(
-            f'<script type="application/json" id="{key}">{_json(value)}</script>'
-            for key, value in self.data.items()
+            f'<script type="application/json" id="{key}">{_json(value)}</script>' for key, value in self.data.items()
         )
         return f"""<!DOCTYPE html>
 <html lang="en">

@@ -55,7 +55,8 @@ def repeat(folder: RunFolder) -> Section:
         own = "The encoder was a module of your own, so this training is repeated from Python."
         again = f'<p class="missing">{own}</p>'
     else:
-        again = f"<p>This command starts the same training anew:</p><pre>{html.escape(line)}</pre>"
+        handed = "" if folder.part("data").get("path") else " (DATA stands for data handed over in Python)"
+        again = f"<p>This command starts the same training anew{handed}:</p><pre>{html.escape(line)}</pre>"
     place = html.escape(shlex.quote(str(folder.path)))
     body = (
         f"{again}<p>The trained encoder is in the run folder. To use it:</p>"
@@ -71,7 +72,6 @@ def settings_table(values: dict[str, Any]) -> str:
 
 def _table(rows: list[tuple[str, str]]) -> str:
     lines = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(text)}</td></tr>'
-        for name, text in rows
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(text)}</td></tr>' for name, text in rows
     )
     return f'<table class="settings">{lines}</table>'

@@ -22,13 +22,8 @@ def evaluation(folder: RunFolder, page: Page) -> Section:
     arms = [arm for arm in figures.ARMS if any(rows[m].get(arm) is not None for m in measures)]
     lines = "".join(_line(measure, rows, arms) for measure in measures)
     head = "".join(f'<th scope="col" class="number">{figures.ARMS[arm]}</th>' for arm in arms)
-    table = (
-        f'<div class="scroll"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
-    warnings = "".join(
-        f'<p class="warn">{html.escape(sentence(str(w)))}</p>' for w in rows.get("warnings") or []
-    )
+    table = f'<div class="scroll"><table><thead><tr><td></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    warnings = "".join(f'<p class="warn">{html.escape(sentence(str(w)))}</p>' for w in rows.get("warnings") or [])
     note = f'<p class="note">{" ".join(_facts(rows, folder.uses_labels))}</p>'
     chart = page.chart("chart-accuracy", "Accuracy with intervals", figures.accuracy_bars(rows, ACCURACIES))
     body = f'<div class="split"><div>{table}{warnings}{note}</div>{chart}</div>'
@@ -72,8 +67,7 @@ def _line(measure: str, rows: dict[str, Any], arms: list[str]) -> str:
         cells = [_accuracy(values.get(a)) for a in arms]
         best = max((a for a in arms if values.get(a)), key=lambda a: values[a]["accuracy"], default=None)
     columns = "".join(
-        f'<td class="number{" best" if arm == best else ""}">{cell}</td>'
-        for arm, cell in zip(arms, cells, strict=True)
+        f'<td class="number{" best" if arm == best else ""}">{cell}</td>' for arm, cell in zip(arms, cells, strict=True)
     )
     return f'<tr><th scope="row">{html.escape(title)}</th>{columns}</tr>'
 
@@ -95,7 +89,10 @@ def _facts(rows: dict[str, Any], uses_labels: bool) -> list[str]:
     if is_number(count) and count:
         guess = percent(1 / count)
         facts.append(f"{plural(count, 'class', 'classes')}: guessing at random gives about {guess}.")
-    facts.append("Ranges are bootstrap intervals over the test samples.")
+    facts.append("Ranges are 95% bootstrap intervals over the test samples.")
+    rank = rows.get("rankme")
+    if isinstance(rank, dict) and is_number(rank.get("projection")):
+        facts.append(f"RankMe of the projection, what the loss sees, is {rank['projection']:.1f}.")
     if not uses_labels:
         facts.append("Labels are used here and nowhere in training.")
     return facts

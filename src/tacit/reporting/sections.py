@@ -137,6 +137,4 @@ def _course(folder: RunFolder) -> list[tuple[str, str, str]]:
 
 def _short(data: dict[str, Any], nouns: tuple[str, str]) -> str:
     path = str(data.get("path") or "").rstrip("/\\").replace("\\", "/")
-    return path.rpartition("/")[2] or (
-        plural(data["count"], *nouns) if is_number(data.get("count")) else nouns[1]
-    )
+    return path.rpartition("/")[2] or (plural(data["count"], *nouns) if is_number(data.get("count")) else nouns[1])

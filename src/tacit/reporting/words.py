@@ -14,13 +14,18 @@ from tacit.options import parameters
 from tacit.reporting.folder import RunFolder
 from tacit.training.settings import Settings
 
+LONGEST = 40
+"""Items of a list of settings that are shown."""
+
 
 def duration(seconds: float) -> str:
     """``95`` as ``1 min 35 s``."""
     if not math.isfinite(seconds):
         return "an unknown time"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
@@ -51,21 +56,17 @@ def sentence(text: str) -> str:
 def rows_of(value: Any, path: str = "") -> list[tuple[str, str]]:
     """Nested settings as ``(dotted name, value)`` rows."""
     if isinstance(value, dict):
-        return [
-            row
-            for key, inner in value.items()
-            for row in rows_of(inner, f"{path}.{key}" if path else str(key))
-        ]
+        return [row for key, inner in value.items() for row in rows_of(inner, f"{path}.{key}" if path else str(key))]
     if isinstance(value, float):
         return [(path, f"{value:.6g}")]
     if isinstance(value, (list, tuple)):
-        return [(path, ", ".join(text for item in value for _, text in rows_of(item)) or "none")]
+        shown = [text for item in value[:LONGEST] for _, text in rows_of(item)]
+        more = [f"... ({len(value):,} in all)"] if len(value) > LONGEST else []
+        return [(path, ", ".join(shown + more) or "none")]
     return [
         (
             path,
-            {None: "none", True: "true", False: "false"}.get(value, str(value))
-            if _plain(value)
-            else str(value),
+            {None: "none", True: "true", False: "false"}.get(value, str(value)) if _plain(value) else str(value),
         )
     ]
 
@@ -83,7 +84,7 @@ def command(folder: RunFolder) -> str | None:
     training = {k: v for k, v in folder.part("training").items() if k in automatic and v != automatic[k]}
     for flag in ("epochs", "steps", "time", "batch_size"):
         arguments.append((f"--{flag.replace('_', '-')}", training.pop(flag, None)))
-    arguments.append(("--seed", config.get("seed")))
+    arguments += [("--seed", config.get("seed")), ("--continue-from", config.get("continue_from"))]
     settings = {**_changed(str(method.get("name")), method.get("options") or {}), **training}
     for group, options in (
         ("encoder", encoder.get("options")),
@@ -103,9 +104,7 @@ def _changed(method: str, options: dict[str, Any]) -> dict[str, Any]:
     except (OptionError, ImportError):
         return options
     unset = (None, inspect.Parameter.empty)
-    return {
-        name: value for name, value in options.items() if _list(value) != _list(defaults.get(name, unset)[1])
-    }
+    return {name: value for name, value in options.items() if _list(value) != _list(defaults.get(name, unset)[1])}
 
 
 def _list(value: Any) -> Any:

@@ -25,7 +25,7 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     content = _pack(state)
     path = folder / f"step-{step:09d}-{zlib.crc32(content):08x}.pt"
-    write(path, lambda file: file.write(content) and None)
+    write(path, lambda file: file.write(content))
     for old in _listed(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
@@ -67,7 +67,7 @@ def read(path: Path) -> dict[str, Any]:
 def write_plain(path: Path, state: dict[str, Any]) -> None:
     """Write a state under a name of its own, outside the rotation."""
     content = _pack(state)
-    write(path, lambda file: file.write(content) and None)
+    write(path, lambda file: file.write(content))
 
 
 def _pack(state: dict[str, Any]) -> bytes:

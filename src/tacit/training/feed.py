@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
 from torch import Tensor
 
 from tacit.data import Batch, Source, order
@@ -26,7 +27,8 @@ class Order:
         self.share = batch // ranks
         self.batch = self.share * ranks
         self.per_epoch = max(1, count // self.batch)
-        self._epoch, self._shuffled = -1, None
+        self._epoch = -1
+        self._shuffled = torch.empty(0, dtype=torch.int64)
 
     def epoch(self, step: int) -> int:
         return step // self.per_epoch
@@ -34,7 +36,7 @@ class Order:
     def at(self, step: int) -> Tensor:
         """Indices of the samples that this rank sees in ``step`` (from 0): int64 ``[share]``."""
         epoch, position = divmod(step, self.per_epoch)
-        if self._shuffled is None or epoch != self._epoch:
+        if epoch != self._epoch:
             self._epoch, self._shuffled = epoch, order(self.count, self.seed, epoch)
         start = position * self.batch + self.rank * self.share
         return self._shuffled[start : start + self.share]

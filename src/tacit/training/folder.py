@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from tacit.errors import RunError
+
+RUN_VARIABLE = "TACIT_RUN"
+"""Tells processes that a run starts itself which folder the first one made."""
+
+
+def early_rank() -> int:
+    """This process's rank before the process group exists, from what launchers set; 0 in a single process."""
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def shared_folder(out: str | Path | None) -> Path:
+    """The folder that the first process made, for one of another rank.
+
+    Raises:
+        RunError: if it cannot be known.
+    """
+    found = out or os.environ.get(RUN_VARIABLE)
+    if not found:
+        raise RunError("several processes need to be told the run folder; give --out RUN")
+    return Path(found)
 
 
 def new_folder(out: str | Path | None, method: str, data: dict[str, Any]) -> Path:
@@ -33,6 +54,7 @@ def new_folder(out: str | Path | None, method: str, data: dict[str, Any]) -> Pat
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the run folder {folder}: {error.strerror}") from error
+    os.environ[RUN_VARIABLE] = str(folder)
     return folder
 
 

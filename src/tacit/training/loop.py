@@ -179,14 +179,16 @@ def train(
 
             last, stop = horizon.done(step, elapsed), interrupts.asked
             if step % settings.log_every == 0 or last:
-                row = {"lr": rate, **{k: float(v.detach()) for k, v in losses.items()}, "grad_norm": float(norm)}
+                row = {
+                    "lr": rate,
+                    **{k: float(v.detach()) for k, v in losses.items()},
+                    "grad_norm": float(norm),
+                }
                 if tables:
                     seconds = time.perf_counter() - lap
                     speed = {"images_per_second": (step - lap_step) * samples.batch / seconds}
                     tables["metrics"].add({"step": step, "epoch": samples.epoch(step - 1), **row})
-                    tables["speed"].add(
-                        {"step": step, "seconds": elapsed, **speed, "views_share": in_views / seconds}
-                    )
+                    tables["speed"].add({"step": step, "seconds": elapsed, **speed, "views_share": in_views / seconds})
                     fabric.log_dict({**row, **speed}, step)
                     report(step, total, row | speed)
                 lap, lap_step, in_views = time.perf_counter(), step, 0.0

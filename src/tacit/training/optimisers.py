@@ -84,9 +84,7 @@ def make_optimiser(
     return optimiser
 
 
-def parameter_groups(
-    method: nn.Module, weight_decay: float, lr_scales: Mapping[str, float]
-) -> list[dict[str, Any]]:
+def parameter_groups(method: nn.Module, weight_decay: float, lr_scales: Mapping[str, float]) -> list[dict[str, Any]]:
     """Trainable parameters by whether they decay and by ``lr_scale``; see :func:`make_optimiser`."""
     spared = {  # by full name
         f"{prefix}.{name}".lstrip(".")
@@ -103,9 +101,7 @@ def parameter_groups(
         groups.setdefault((parameter.ndim > 1 and name not in spared, scale), []).append(parameter)
     for prefix in lr_scales:
         if not any(name.startswith(prefix) for name, _ in method.named_parameters()):
-            raise unknown(
-                "prefix of parameters in lr_scales", prefix, [n for n, _ in method.named_children()]
-            )
+            raise unknown("prefix of parameters in lr_scales", prefix, [n for n, _ in method.named_children()])
     if not groups:
         raise OptionError(f"{type(method).__name__} has no trainable parameters")
     return [

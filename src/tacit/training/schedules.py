@@ -112,9 +112,7 @@ class Phases(NamedTuple):
     kind="schedule",
     family="learning-rate",
     modalities=("any",),
-    title=(
-        "Beyond Cosine Decay: On the effectiveness of Infinite Learning Rate Schedule for Continual Pre-training"
-    ),
+    title=("Beyond Cosine Decay: On the effectiveness of Infinite Learning Rate Schedule for Continual Pre-training"),
     year=2025,
     url="https://arxiv.org/abs/2503.02844",
     basis="reading",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from tacit.console import Bar
 from tacit.environment import facts
 from tacit.errors import MissingExtra, RunError, TrainingStopped
-from tacit.files import replacing, write_json
+from tacit.files import write, write_json
 from tacit.methods.base import Method
 from tacit.training import checkpoints
 from tacit.training.loop import Outcome, State, train
@@ -37,12 +38,13 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
         TrainingStopped: see :func:`tacit.training.loop.train`; the summary says why.
     """
     settings, seed = plan.settings, plan.config["seed"]
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy=settings.strategy,
-        precision=settings.precision,
+        precision=cast(Any, settings.precision),
         loggers=_logger(settings.logger, folder),
     )
     fabric.launch()
@@ -102,8 +104,8 @@ def _leave(
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write a state dict as safetensors, atomically."""
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-    with replacing(path) as part:
-        save_file(plain, part)
+    content = save(plain)
+    write(path, lambda file: file.write(content))
 
 
 def earlier_state(folder: Path) -> State:

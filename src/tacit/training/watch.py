@@ -51,7 +51,13 @@ class Watch:
     """
 
     def __init__(
-        self, source: Source, evaluation: Views, training: Views, device: torch.device, seed: int, sample: int = 256
+        self,
+        source: Source,
+        evaluation: Views,
+        training: Views,
+        device: torch.device,
+        seed: int,
+        sample: int = 256,
     ) -> None:
         index = torch.linspace(0, len(source) - 1, min(sample, len(source))).long()
         batch: Batch = {
@@ -107,7 +113,9 @@ class Watch:
 
     def _healthy(self, row: dict[str, float]) -> str:
         width = self._widths["embedding"][1]
-        return f"embedding has effective rank {row['embedding_rank']:.1f} of {width}, spread {row['embedding_spread']:.2f}"
+        return (
+            f"embedding has effective rank {row['embedding_rank']:.1f} of {width}, spread {row['embedding_spread']:.2f}"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.verdict.state, "since": self.verdict.since, "text": self.verdict.text}

@@ -34,10 +34,15 @@ from tacit.parts.draws import Draws
 SAMPLERS = ("spectral", "fourier-features", "coarse-grid")
 SPECTRA = ("squared-exponential", "matern-1/2", "matern-3/2", "matern-5/2", "power-law")
 
-DROPPED = 1e-6  # share of the variance, per axis, beyond the highest frequency that the spectral sampler keeps
+DROPPED = (
+    1e-6  # share of the variance, per axis, beyond the highest frequency that the spectral sampler keeps
+)
 PIECE = 1 << 24  # numbers that the Fourier-feature sampler holds at once
 
 _MATERN = {"matern-1/2": 0.5, "matern-3/2": 1.5, "matern-5/2": 2.5}
+Term = tuple[Tensor, tuple[Tensor, ...]]
+"""Amplitudes ``[n1, n2, ...]`` of normals, and for each axis the functions that they belong to, ``[N_a, n_a]``."""
+
 _INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
@@ -94,23 +99,48 @@ class FieldSampler:
         Raises:
             OptionError: if ``length`` is not positive, the grid is empty or its rank is not 1, 2 or 3.
         """
-        shape = tuple(shape)
+        return self.field(self.noise(draws, batch, shape, length, count), shape, length)
+
+    def noise(
+        self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1
+    ) -> list[Tensor]:
+        """The random numbers behind fields, ``[batch, count, ...]`` each; arguments and errors as of a call.
+
+        They are few where spectra are smooth, so that a large batch can draw them at once and turn a few rows at a
+        time into fields.
+        """
         check_length(length)
         if not 1 <= len(shape) <= 3 or min(shape) < 1:
             raise OptionError(f"a field needs a grid of 1 to 3 axes with at least one cell each, not {shape}")
-        few = tuple(n if self.every == 1 else max(2, -(-n // self.every)) for n in shape)
-        few = tuple(min(a, b) for a, b in zip(few, shape, strict=True))
         if self.sampler == "fourier-features":
-            frequencies, phase = self._features(draws, batch, count, len(shape), length)
-            phi = _cosines(frequencies, phase, _positions(shape, few, draws.device))
+            return self._features(draws, batch, count, len(shape), length)
+        terms = self._terms(tuple(shape), length, draws.device)
+        return [draws.normal(batch, count, *amplitude.shape) for amplitude, _ in terms]
+
+    def field(self, noise: list[Tensor], shape: tuple[int, ...], length: float) -> Tensor:
+        """Fields from rows of :meth:`noise` of the same shape and length: ``[B, count, *shape]``."""
+        shape = tuple(shape)
+        few, device = self._few(shape), noise[0].device
+        if self.sampler == "fourier-features":
+            phi = _cosines(*noise, _positions(shape, few, device))
         else:
-            terms = _bases(self.sampler, self.spectrum, self.exponent, shape, few, float(length), draws.device)
-            phi = torch.zeros(())
-            for amplitude, bases in terms:
-                phi = phi.to(draws.device) + _spread(draws.normal(batch, count, *amplitude.shape) * amplitude, bases)
+            terms = self._terms(shape, length, device)
+            parts = [
+                _spread(rows * amplitude, bases) for rows, (amplitude, bases) in zip(noise, terms, strict=True)
+            ]
+            phi = functools.reduce(torch.add, parts)
         if few == shape:
             return phi
         return F.interpolate(phi, shape, mode=_INTERPOLATION[len(shape)], align_corners=True)
+
+    def _few(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How many positions are sampled along each axis."""
+        return tuple(n if self.every == 1 else min(n, max(2, -(-n // self.every))) for n in shape)
+
+    def _terms(self, shape: tuple[int, ...], length: float, device: torch.device) -> list[Term]:
+        return _bases(
+            self.sampler, self.spectrum, self.exponent, shape, self._few(shape), float(length), device
+        )
 
     def at(self, draws: Draws, points: Tensor, length: float, count: int = 1) -> Tensor:
         """Fields at arbitrary points, e.g. of a point cloud, by random Fourier features whatever ``sampler`` says.
@@ -129,7 +159,7 @@ class FieldSampler:
 
     def _features(
         self, draws: Draws, batch: int, count: int, rank: int, length: float
-    ) -> tuple[Tensor, Tensor]:
+    ) -> list[Tensor]:
         """Angular frequencies ``[batch, count, m, rank]`` and phases ``[batch, count, m]``."""
         frequencies = draws.normal(batch, count, self.features, rank) / length
         if self.spectrum != "squared-exponential":
@@ -138,7 +168,7 @@ class FieldSampler:
             i = torch.searchsorted(share, chance, right=True).clamp_max(len(share) - 1)
             part = (chance - share[i - 1]) / (share[i] - share[i - 1]).clamp_min(1e-12)
             frequencies = frequencies / torch.lerp(scale[i - 1], scale[i], part)[..., None]
-        return frequencies, draws.uniform(batch, count, self.features) * (2 * math.pi)
+        return [frequencies, draws.uniform(batch, count, self.features) * (2 * math.pi)]
 
 
 def check_length(length: float, name: str = "length") -> None:
@@ -148,7 +178,9 @@ def check_length(length: float, name: str = "length") -> None:
         OptionError: naming the argument.
     """
     if not length > 0:  # also refuses NaN
-        raise OptionError(f"{name} must be a positive correlation length (1 = the shorter side), not {length}")
+        raise OptionError(
+            f"{name} must be a positive correlation length (1 = the shorter side), not {length}"
+        )
 
 
 def _positions(shape: tuple[int, ...], few: tuple[int, ...], device: torch.device) -> list[Tensor]:
@@ -173,7 +205,9 @@ def _cosines(frequencies: Tensor, phase: Tensor, positions: list[Tensor]) -> Ten
     sizes = [len(axis) for axis in positions]
     cells = math.prod(sizes[:-1])
     parts = []
-    for w, b in zip(*(t.split(max(1, PIECE // (count * features * cells))) for t in (frequencies, phase)), strict=True):
+    for w, b in zip(
+        *(t.split(max(1, PIECE // (count * features * cells))) for t in (frequencies, phase)), strict=True
+    ):
         first = b[..., None]
         for a, axis in enumerate(positions[:-1]):
             first = (first[..., None] + (w[..., a, None] * axis)[..., None, :]).flatten(3)
@@ -193,7 +227,7 @@ def _bases(
     few: tuple[int, ...],
     length: float,
     device: torch.device,
-) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+) -> list[Term]:
     """What turns normals into a field: terms of amplitudes ``[n1, n2, ...]`` and a basis ``[N_a, n_a]`` an axis."""
     positions = [p.double() for p in _positions(shape, few, torch.device("cpu"))]
     pitch = [float(p[1]) if len(p) > 1 else 1 / min(shape) for p in positions]
@@ -206,7 +240,7 @@ def _bases(
 
 def _harmonics(
     spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+) -> Term:
     """White noise in the real Fourier basis of a periodic grid, weighted by the root of the spectrum.
 
     It is the filtered discrete Fourier transform of white noise, seen through a window. The grid's period is the
@@ -262,13 +296,14 @@ def _band(spectrum: str, exponent: float, rank: int, length: float) -> float:
 
 def _splines(
     spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
-) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+) -> list[Term]:
     """Normals on coarse knots under cubic B-splines; spectra with a tail are sums of such over octaves of length."""
     terms = []
     for part, scale in _octaves(spectrum, exponent, len(positions), min(1.0, min(pitch) / (4 * length))):
         # Knots this far apart give the field the gradient of a squared exponential: variance 1 / l^2.
         bases = tuple(
-            _spline(x, max(1.1793 * length * scale, step / 4)) for x, step in zip(positions, pitch, strict=True)
+            _spline(x, max(1.1793 * length * scale, step / 4))
+            for x, step in zip(positions, pitch, strict=True)
         )
         terms.append((torch.full([b.shape[1] for b in bases], math.sqrt(part), dtype=torch.double), bases))
     return terms

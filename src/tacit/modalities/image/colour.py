@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tacit.modalities.image.geometry import chunk_rows
+from tacit.modalities.image.geometry import chunk_rows, take_rows
 from tacit.parts.draws import Draws
 
 LUMA = (0.2989, 0.587, 0.114)
@@ -41,6 +41,14 @@ def limits_of(x: Tensor, unit: bool) -> Limits:
     return low[:, None, None, None], high[:, None, None, None]
 
 
+def limits_rows(limits: Limits, rows: Tensor | slice) -> Limits:
+    """The limits of some of the samples."""
+    low, high = limits
+    if isinstance(low, Tensor) and isinstance(high, Tensor):
+        return low[rows], high[rows]
+    return limits
+
+
 def clamp_(x: Tensor, limits: Limits) -> Tensor:
     low, high = limits
     if isinstance(low, Tensor) or isinstance(high, Tensor):
@@ -58,12 +66,13 @@ def blend_(x: Tensor, factor: Tensor, kind: Tensor, limits: Limits) -> Tensor:
         kind: per sample 0 for brightness (target 0), 1 for contrast (the mean luma), 2 for saturation (the luma).
         limits: of the clamp.
     """
-    rest = 1 - factor
-    grey = luma(x)
-    level = grey.flatten(1).mean(1) * torch.where(kind == CONTRAST, rest, torch.zeros_like(rest))
-    grey.mul_(torch.where(kind == SATURATION, rest, torch.zeros_like(rest))[:, None, None])
-    grey.add_(level[:, None, None])
-    x.mul_(factor[:, None, None, None]).add_(grey[:, None])
+    rest, zero = 1 - factor, torch.zeros_like(factor)
+    to_mean = torch.where(kind == CONTRAST, rest, zero).to(x.device)
+    to_luma = torch.where(kind == SATURATION, rest, zero).to(x.device)
+    target = luma(x)
+    level = target.flatten(1).mean(1).mul_(to_mean)
+    target.mul_(to_luma[:, None, None]).add_(level[:, None, None])
+    x.mul_(factor.to(x.device)[:, None, None, None]).add_(target[:, None])
     return clamp_(x, limits)
 
 
@@ -131,33 +140,25 @@ class Jitter:
         names = ("brightness", "contrast", "saturation", "hue")
         return {name: self.factors[:, i] for i, name in enumerate(names)} | {"order": self.order}
 
-    def apply_(self, x: Tensor, rows: Tensor, limits: Limits) -> Tensor:
-        """Change ``x`` in place, whose samples were drawn at ``rows`` and stand in order of :attr:`stage`."""
-        stage = self.stage[rows]
-        ends = torch.searchsorted(stage, torch.arange(5)).tolist()
+    def apply_(self, x: Tensor, limits: Limits) -> Tensor:
+        """Change ``x`` in place; the samples must stand in order of :attr:`stage`."""
+        ends = [0, *torch.searchsorted(self.stage, torch.arange(1, 5)).tolist()]
         count = ends[4]
         if count == 0:
             return x
-        factors, order = self.factors[rows[:count]], self.order[rows[:count]]
-        three = x.shape[1] == 3
+        factors, order = self.factors[:count], self.order[:count]
         kinds = order[order != HUE].view(count, 3)
-        steps = range(3)
-        if not three:
+        if x.shape[1] != 3:
             kinds = kinds[kinds != SATURATION].view(count, 2)
-            steps = range(2)
-        turning = three and bool((factors[:, HUE] != 0).any())
-        strength = factors.gather(1, kinds).to(x.device)
-        turn, kinds = factors[:, HUE].to(x.device), kinds.to(x.device)
-        part = x[:count]
-        low, high = limits
-        if isinstance(low, Tensor) and isinstance(high, Tensor):
-            limits = low[:count], high[:count]
-        ends = [0, *ends[1:4], count]
-        for step in range(4):
-            if turning and ends[step] < ends[step + 1]:
-                turn_hue_(x[ends[step] : ends[step + 1]], turn[ends[step] : ends[step + 1]])
-            if step in steps:
-                blend_(part, strength[:, step].contiguous(), kinds[:, step], limits)
+        strength = factors.gather(1, kinds)
+        turn = factors[:, HUE] if x.shape[1] == 3 and bool((factors[:, HUE] != 0).any()) else None
+        limits = limits_rows(limits, slice(count))
+        for stage in range(4):
+            rows = slice(ends[stage], ends[stage + 1])
+            if turn is not None and rows.start < rows.stop:
+                turn_hue_(x[rows], turn[rows].to(x.device))
+            if stage < kinds.shape[1]:
+                blend_(x[:count], strength[:, stage], kinds[:, stage], limits)
         return x
 
 
@@ -190,7 +191,9 @@ def jitter(
     rows = drawn.stage.argsort(stable=True)
     out = x.index_select(0, rows.to(x.device))
     size = chunk_rows(len(x), x[0].numel(), x.device)
+    ordered = take_rows(drawn, rows)
     for i in range(0, len(x), size):
-        drawn.apply_(out[i : i + size], rows[i : i + size], (0.0, 1.0))
+        part = slice(i, i + size)
+        take_rows(ordered, part).apply_(out[part], (0.0, 1.0))
     back = out.index_select(0, rows.argsort().to(x.device))
     return back, {key: value.to(x.device) for key, value in drawn.params(x.shape[1]).items()}

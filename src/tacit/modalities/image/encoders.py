@@ -185,8 +185,9 @@ class Pooled(nn.Module):
         out = _pooled(self.model(x), self.model, len(x))
         if out.shape[1] != self.dim:
             raise OptionError(
-                f"encoder {type(self.model).__name__} gives {out.shape[1]} numbers a sample where {self.dim} "
-                "were expected; correct its attribute 'dim' (or 'num_features'), or pass sample= when wrapping it"
+                f"encoder {type(self.model).__name__} gives {out.shape[1]} numbers a sample where "
+                f"{self.dim} were expected; correct its attribute 'dim' (or 'num_features'), or pass sample= "
+                "when wrapping it"
             )
         return out
 

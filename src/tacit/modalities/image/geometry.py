@@ -38,6 +38,12 @@ def join_rows(parts: list[T]) -> T:
     return type(first)(*joined)
 
 
+def take_rows(rows: T, index: Tensor | slice) -> T:
+    """The rows at ``index`` of a dataclass of tensors."""
+    values = (getattr(rows, field.name) for field in fields(rows))  # type: ignore[arg-type]
+    return type(rows)(*(take_rows(v, index) if is_dataclass(v) else v[index] for v in values))
+
+
 @dataclass
 class Boxes:
     """Crop boxes in stored pixels, one a row: ``top``, ``left``, ``height``, ``width`` and ``flip`` (0 or 1), ``[N]``.
@@ -50,9 +56,6 @@ class Boxes:
     height: Tensor
     width: Tensor
     flip: Tensor
-
-    def __getitem__(self, rows: Tensor | slice) -> Boxes:
-        return Boxes(self.top[rows], self.left[rows], self.height[rows], self.width[rows], self.flip[rows])
 
     def theta(self, size: tuple[int, int]) -> Tensor:
         """The boxes as affine grids ``[N, 2, 3]`` of ``torch.nn.functional.affine_grid`` (``align_corners=False``).
@@ -151,101 +154,131 @@ class Bands:
     blocks: list[tuple[int, int, int, int]]
 
 
-def resize_bands(
-    start: Tensor, length: Tensor, flip: Tensor | None, inputs: int, outputs: int, device: torch.device
-) -> Bands:
-    """Antialiased linear resizing of the interval ``[start, start + length)`` of ``inputs`` pixels to ``outputs``.
+@dataclass
+class _Axis:
+    """Where the outputs along one axis lie among the inputs; all ``[N]`` or ``[N, out]``, on the CPU.
 
-    A triangle of half-width ``max(length / outputs, 1)`` around each output's centre, cut at the interval's whole
-    pixels and normalised to sum one, as ``torch.nn.functional.interpolate(antialias=True)`` has it. ``start``,
-    ``length`` and ``flip`` are ``[N]`` on the CPU.
+    ``first`` and ``end`` are the whole pixels that the box touches; ``support`` is the half-width of the averaging
+    triangle, 1 where the box is enlarged.
     """
-    step = length / outputs
-    first, end = start.floor(), (start + length - 1e-3).ceil()
-    at = torch.arange(outputs) + 0.5
-    centre = start[:, None] + step[:, None] * at
-    if flip is not None:
-        centre = torch.where(flip[:, None] > 0, (2 * start + length)[:, None] - centre, centre)
-    support = step.clamp_min(1)
-    blocks = _blocks(centre, support, first, end, inputs, outputs, device)
-    pixel = torch.arange(inputs, device=device) + 0.5
-    if not bool((step > 1).any()):
-        # No averaging: a centre beyond the outermost pixels' centres takes the outermost pixel alone.
-        inside = centre.maximum(first[:, None] + 0.5).minimum(end[:, None] - 0.5).to(device)
-        weights = torch.sub(pixel, inside[:, :, None]).abs_().neg_().add_(1).clamp_min_(0)
-        return Bands(weights, blocks)
-    weights = torch.sub(pixel, centre.to(device)[:, :, None]).abs_()
-    weights = weights.mul_((-1 / support).to(device)[:, None, None]).add_(1).clamp_min_(0)
-    first, end = first.to(device)[:, None], end.to(device)[:, None]
-    weights = weights.mul_(((pixel > first) & (pixel < end))[:, None].float())
-    return Bands(weights.div_(weights.sum(-1, keepdim=True)), blocks)
+
+    centre: Tensor
+    support: Tensor
+    first: Tensor
+    end: Tensor
+    averages: bool
+
+    @classmethod
+    def of(cls, start: Tensor, length: Tensor, flip: Tensor | None, outputs: int) -> _Axis:
+        step = length / outputs
+        centre = torch.addcmul(start[:, None], step[:, None], torch.arange(outputs) + 0.5)
+        if flip is not None:
+            centre = torch.where(flip[:, None] > 0, (2 * start + length)[:, None] - centre, centre)
+        averages = bool((step > 1).any())
+        first, end = start.floor(), (start + length - 1e-3).ceil()
+        if not averages:
+            # A centre beyond the outermost pixels' centres takes the outermost pixel alone.
+            centre = centre.maximum(first[:, None] + 0.5).minimum(end[:, None] - 0.5)
+        return cls(centre, step.clamp_min(1), first, end, averages)
+
+    def crop(self) -> tuple[int, int]:
+        """Cut off the inputs that no sample needs: returns what is left and counts from its beginning."""
+        low, high = int(self.first.min()), int(self.end.max())
+        self.centre, self.first, self.end = self.centre - low, self.first - low, self.end - low
+        return low, high
+
+    def bands(self, inputs: int, device: torch.device) -> Bands:
+        """The matrices; as ``torch.nn.functional.interpolate(antialias=True)`` weighs."""
+        pixel = torch.arange(inputs, device=device) + 0.5
+        weights = torch.sub(pixel, self.centre.to(device)[:, :, None]).abs_()
+        if not self.averages:
+            return Bands(weights.neg_().add_(1).clamp_min_(0), self._blocks(inputs, device))
+        weights.mul_((-1 / self.support).to(device)[:, None, None]).add_(1).clamp_min_(0)
+        first, end = self.first.to(device)[:, None], self.end.to(device)[:, None]
+        weights.mul_(((pixel > first) & (pixel < end))[:, None].float())
+        return Bands(weights.div_(weights.sum(-1, keepdim=True)), self._blocks(inputs, device))
+
+    def _blocks(self, inputs: int, device: torch.device) -> list[tuple[int, int, int, int]]:
+        outputs = self.centre.shape[1]
+        if device.type != "cpu" or max(inputs, outputs) <= 2 * BLOCK:
+            return [(0, outputs, 0, inputs)]
+        lows = torch.arange(0, outputs, BLOCK)
+        highs = (lows + BLOCK).clamp_max(outputs)
+        a, b = self.centre[:, lows], self.centre[:, highs - 1]
+        near = (torch.minimum(a, b) - self.support[:, None]).floor().amin(0).clamp(0, inputs - 1).int()
+        far = (torch.maximum(a, b) + self.support[:, None]).ceil().amax(0).clamp(1, inputs).int()
+        return list(zip(lows.tolist(), highs.tolist(), near.tolist(), far.tolist(), strict=True))
 
 
-def _blocks(
-    centre: Tensor,
-    support: Tensor,
-    first: Tensor,
-    end: Tensor,
-    inputs: int,
-    outputs: int,
-    device: torch.device,
-) -> list[tuple[int, int, int, int]]:
-    if device.type != "cpu" or max(inputs, outputs) <= 2 * BLOCK:
-        return [(0, outputs, 0, inputs)]
-    blocks = []
-    for low in range(0, outputs, BLOCK):
-        high = min(low + BLOCK, outputs)
-        edges = centre[:, [low, high - 1]]
-        near = (edges.amin(1) - support).floor().maximum(first).minimum(end - 1).amin()
-        far = (edges.amax(1) + support).ceil().minimum(end).maximum(first + 1).amax()
-        blocks.append((low, high, int(near), int(far)))
-    return blocks
-
-
-def apply_bands(x: Tensor, rows: Bands, columns: Bands, gain: float = 1.0) -> Tensor:
+def apply_bands(x: Tensor, rows: Bands, columns: Bands, gain: float = 1.0, out: Tensor | None = None) -> Tensor:
     """``gain * rows @ x @ columns.T`` for every sample and channel: ``[N, C, h, w] -> [N, C, H, W]``."""
     n, channels, height, width = x.shape
     out_h, out_w = rows.weights.shape[1], columns.weights.shape[1]
-    top, bottom = min(b[2] for b in rows.blocks), max(b[3] for b in rows.blocks)
-    x = x[:, :, top:bottom].reshape(n, channels * (bottom - top), width)
+    if out is None:
+        out = x.new_empty(n, channels, out_h, out_w)
+    x = x.reshape(n, channels * height, width)
     weights = columns.weights.transpose(1, 2)
     if len(columns.blocks) == 1:
-        wide = _product(x, weights, gain)
+        wide = torch.baddbmm(x.new_empty(()), x, weights, beta=0, alpha=gain)
     else:
-        wide = x.new_empty(n, channels * (bottom - top), out_w)
+        wide = x.new_empty(n, channels * height, out_w)
         for low, high, near, far in columns.blocks:
-            wide[:, :, low:high] = _product(x[:, :, near:far], weights[:, near:far, low:high], gain)
-    wide = wide.view(n * channels, bottom - top, out_w)
-    out = x.new_empty(n * channels, out_h, out_w)
+            part = torch.baddbmm(x.new_empty(()), x[:, :, near:far], weights[:, near:far, low:high], beta=0, alpha=gain)
+            wide[:, :, low:high] = part
+    wide, flat = wide.view(n * channels, height, out_w), out.view(n * channels, out_h, out_w)
     for low, high, near, far in rows.blocks:
         part = rows.weights[:, None, low:high, near:far].expand(n, channels, high - low, far - near)
         part = part.reshape(n * channels, high - low, far - near)
         if high - low == out_h:
-            torch.bmm(part, wide[:, near - top : far - top], out=out)
+            torch.bmm(part, wide[:, near:far], out=flat)
         else:
-            out[:, low:high] = torch.bmm(part, wide[:, near - top : far - top])
-    return out.view(n, channels, out_h, out_w)
+            flat[:, low:high] = torch.bmm(part, wide[:, near:far])
+    return out
 
 
-def _product(a: Tensor, b: Tensor, gain: float) -> Tensor:
-    return torch.bmm(a, b) if gain == 1 else torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=gain)
-
-
-def crop_resize(x: Tensor, boxes: Boxes, size: tuple[int, int]) -> Tensor:
-    """Cut out ``boxes`` and resize them to ``size``, antialiased: uint8 or float ``[N, C, h, w]`` to float ``[N, C, H, W]``.
+def crop_resize(x: Tensor, boxes: Boxes, size: tuple[int, int], out: Tensor | None = None) -> Tensor:
+    """Cut out ``boxes`` and resize them to ``size``, antialiased.
 
     uint8 pixels are scaled to [0, 1]; float pixels stay as they are.
+
+    Args:
+        x: uint8 or float ``[N, C, h, w]``.
+        boxes: one a sample.
+        size: height and width of the result.
+        out: where to write the result, float32 ``[N, C, H, W]``.
     """
-    height, width = x.shape[2:]
     gain = 1 / 255 if x.dtype == torch.uint8 else 1.0
-    columns = resize_bands(boxes.left, boxes.width, boxes.flip, width, size[1], x.device)
-    rows = resize_bands(boxes.top, boxes.height, None, height, size[0], x.device)
-    return apply_bands(x.float(), rows, columns, gain)
+    columns = _Axis.of(boxes.left, boxes.width, boxes.flip, size[1])
+    rows = _Axis.of(boxes.top, boxes.height, None, size[0])
+    left, right = columns.crop()
+    top, bottom = rows.crop()
+    x = x[:, :, top:bottom, left:right].float()
+    if x.device.type == "cpu" and min(size) > 2 * BLOCK and not (columns.averages or rows.averages):
+        return torch.mul(_look_up(x, rows.centre, columns.centre), gain, out=out)
+    return apply_bands(x, rows.bands(bottom - top, x.device), columns.bands(right - left, x.device), gain, out)
+
+
+def _look_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Linear interpolation at ``rows [N, H]`` and ``columns [N, W]``: for large enlargements faster than matrices."""
+    height, width = x.shape[2:]
+    grid = x.new_empty(len(x), rows.shape[1], columns.shape[1], 2)
+    grid[..., 0] = (2 * columns / width - 1)[:, None]
+    grid[..., 1] = (2 * rows / height - 1)[:, :, None]
+    return torch.nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 def chunk_rows(count: int, numbers: int, device: torch.device) -> int:
     """How many samples of ``numbers`` numbers each to work on at a time: all of them on an accelerator."""
     return max(count, 1) if device.type != "cpu" else max(1, CHUNK // max(numbers, 1))
+
+
+def crop_all(x: Tensor, boxes: Boxes, size: tuple[int, int]) -> Tensor:
+    """:func:`crop_resize` of a whole batch, a chunk at a time."""
+    out = torch.empty(len(x), x.shape[1], *size, device=x.device)
+    rows = chunk_rows(len(x), out[:1].numel(), x.device)
+    for i in range(0, len(x), rows):
+        crop_resize(x[i : i + rows], take_rows(boxes, slice(i, i + rows)), size, out[i : i + rows])
+    return out
 
 
 def crop_flip(
@@ -272,7 +305,5 @@ def crop_flip(
     stored = (x.shape[2], x.shape[3])
     u = Draws(draws.generator).uniform(len(x), NUMBERS)
     boxes = random_boxes(u, stored, aspect, scale, ratio, flip)
-    rows = chunk_rows(len(x), x.shape[1] * max(stored[0] * stored[1], size[0] * size[1]), x.device)
-    parts = [crop_resize(x[i : i + rows], boxes[i : i + rows], size) for i in range(0, len(x), rows)]
     params = {"theta": boxes.theta(stored), "flip": boxes.flip}
-    return torch.cat(parts), {key: value.to(x.device) for key, value in params.items()}
+    return crop_all(x, boxes, size), {key: value.to(x.device) for key, value in params.items()}

@@ -78,9 +78,7 @@ def thumbnails(x: Tensor, side: int = 64, within: tuple[Tensor, Tensor] | None =
         DataError: if ``x`` is not a batch of images.
     """
     if x.ndim != 4:
-        raise DataError(
-            f"thumbnails need a batch of images [B, C, H, W], not an array of shape {list(x.shape)}"
-        )
+        raise DataError(f"thumbnails need a batch of images [B, C, H, W], not an array of shape {list(x.shape)}")
     low, high = (bound[:, None, None].to(x.device) for bound in (within or display_range(x)))
     values = torch.nan_to_num((x.detach().float() - low) / (high - low), nan=0.0).clamp(0, 1)
     height, width = x.shape[2:]
@@ -92,19 +90,26 @@ def thumbnails(x: Tensor, side: int = 64, within: tuple[Tensor, Tensor] | None =
     return pixels
 
 
-def as_seen(
-    x: Tensor, spec: Spec, side: int = 96, within: tuple[Tensor, Tensor] | None = None
-) -> NDArray[np.uint8]:
+def as_seen(x: Tensor, spec: Spec, side: int = 96) -> NDArray[np.uint8]:
     """Views as the encoder saw them: normalisation with the data's statistics undone, made small.
+
+    Black and white are 0 and 1; where the statistics tell that pixels reach beyond, two and a half standard
+    deviations below and above each channel's mean. They depend on the spec alone: all views of a run compare.
 
     Args:
         x: normalised views ``[B, C, H, W]``.
         spec: the spec whose ``mean`` and ``std`` normalised them.
-        within: the values that become 0 and 255 after that, each ``[C]``; by default 0 and 1.
+        side: the longer side of the result in pixels, at most.
+
+    Returns:
+        uint8 ``[B, C, h, w]``.
     """
-    mean, std = (torch.tensor(v, device=x.device)[:, None, None] for v in (spec.mean, spec.std))
-    plain = (torch.zeros(spec.channels), torch.ones(spec.channels))
-    return thumbnails(x.detach().float() * std + mean, side, within or plain)
+    mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
+    # no variable within [0, 1] varies more than this
+    bounded = bool(((mean >= 0) & (mean <= 1) & (std.square() <= mean * (1 - mean) + 1e-4)).all())
+    within = (torch.zeros_like(mean), torch.ones_like(mean)) if bounded else (mean - 2.5 * std, mean + 2.5 * std)
+    scale, shift = (v[:, None, None].to(x.device) for v in (std, mean))
+    return thumbnails(x.detach().float() * scale + shift, side, within)
 
 
 def to_rgb(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,11 +118,9 @@ def to_rgb(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
     One channel becomes grey, two become the grey of their mean, of three or more the first three are red,
     green and blue.
     """
-    if x.shape[1] >= 3:
-        chosen = x[:, :3]
-    else:
-        chosen = x.mean(axis=1, keepdims=True).round().astype(np.uint8).repeat(3, axis=1)
-    return np.ascontiguousarray(chosen.transpose(0, 2, 3, 1))
+    if x.shape[1] < 3:
+        x = x.mean(axis=1, keepdims=True).round().astype(np.uint8).repeat(3, axis=1)
+    return np.ascontiguousarray(x[:, :3].transpose(0, 2, 3, 1))
 
 
 def caption(stored: NDArray[np.uint8]) -> str:

@@ -18,8 +18,9 @@ SIDE = 32
 def raw(view: View) -> Tensor:
     """Pixels as vectors: ``[B, C*h*w]``; larger images are averaged down to 32 pixels a side."""
     x = view["x"]
-    sides = [min(side, SIDE) for side in x.shape[2:]]
-    return (adaptive_avg_pool2d(x, sides) if list(x.shape[2:]) != sides else x).flatten(1)
+    height, width = x.shape[2:]
+    small = adaptive_avg_pool2d(x, (min(height, SIDE), min(width, SIDE))) if max(height, width) > SIDE else x
+    return small.flatten(1)
 
 
 def wrap_encoder(module: nn.Module, source: Source, spec: Spec) -> nn.Module:

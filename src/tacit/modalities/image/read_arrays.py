@@ -84,8 +84,7 @@ def store_array(
     shape = tuple(array.shape)
     if len(shape) not in (3, 4):
         raise DataError(
-            f"{where} has rank {len(shape)} (shape {list(shape)}); "
-            "images are [N, H, W], [N, C, H, W] or [N, H, W, C]"
+            f"{where} has rank {len(shape)} (shape {list(shape)}); images are [N, H, W], [N, C, H, W] or [N, H, W, C]"
         )
     if 0 in shape:
         raise DataError(f"{where} has no images in it: its shape is {list(shape)}")
@@ -121,6 +120,5 @@ def _check_finite(pixels: Tensor, where: str) -> None:
     if wrong:
         values = "value" if wrong == 1 else "values"
         raise DataError(
-            f"{where} holds {wrong} NaN or infinite {values}, the first in image {first}; "
-            "images must be finite"
+            f"{where} holds {wrong} NaN or infinite {values}, the first in image {first}; images must be finite"
         )

@@ -197,6 +197,7 @@ def as_picture(thing: Any, where: str, layout: str | None = None) -> Image.Image
         DataError: if it is neither, of another rank, empty, not finite, or of integers outside 0..255.
     """
     if isinstance(thing, Image.Image):
+        thing.load()  # someone else's image: a loaded one is not changed by drafting
         return thing
     if isinstance(thing, torch.Tensor):
         thing = thing.detach().cpu()
@@ -206,9 +207,7 @@ def as_picture(thing: Any, where: str, layout: str | None = None) -> Image.Image
             f"{where} is {type(thing).__name__}; images are Pillow images, arrays or tensors of rank 2 or 3"
         )
     if thing.ndim not in (2, 3) or not thing.size:
-        raise DataError(
-            f"{where} has shape {list(thing.shape)}; an image is [H, W], [C, H, W] or [H, W, C], not empty"
-        )
+        raise DataError(f"{where} has shape {list(thing.shape)}; an image is [H, W], [C, H, W] or [H, W, C], not empty")
     if thing.ndim == 2:
         thing = thing[None]
     elif channels_axis(thing.shape, where, layout) == 2:
@@ -248,6 +247,5 @@ def channels_axis(shape: tuple[int, ...], where: str, layout: str | None = None)
     if front != back:
         return 0 if front else 2
     raise DataError(
-        f"the shape {list(shape)} of {where} does not tell where its channels are; "
-        "say layout='NCHW' or layout='NHWC'"
+        f"the shape {list(shape)} of {where} does not tell where its channels are; say layout='NCHW' or layout='NHWC'"
     )

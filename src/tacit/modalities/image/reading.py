@@ -15,8 +15,9 @@ from torch.utils.data import Dataset, IterableDataset
 from tacit.data import Batch, Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.image.read_arrays import load_array, store_array
+from tacit.modalities.image.read_decode import Decoded, decode
 from tacit.modalities.image.read_folder import SUFFIXES, Listing, class_folders, list_files, list_folder
-from tacit.modalities.image.read_items import Decoded, Files, Objects, decode
+from tacit.modalities.image.read_items import Files, Objects
 from tacit.modalities.image.read_pixels import LAYOUTS
 from tacit.modalities.image.stores import Store, cache_folder
 
@@ -27,8 +28,8 @@ class ImageSource(Source):
     """Images of one stored shape, read in batches.
 
     A batch has ``x`` (contiguous ``[B, C, H, W]``: uint8, or float32 where the data are floats or 16 bits
-    deep, the latter in [0, 1]), ``index``, ``aspect`` (float32 ``[B]``: true width / height of the image, that
-    may be squashed into a square) and ``y`` where labels are known.
+    deep, the latter in [0, 1]), ``index``, ``aspect`` (float32 ``[B]``: true width / height, as an image may
+    be squashed to a square) and ``y`` where labels are known.
 
     Args:
         store: the pixels.
@@ -197,10 +198,7 @@ def _list(data: Sequence[Any], layout: str | None, options: dict[str, Any]) -> I
         raise DataError("the list has no images in it")
     if all(isinstance(item, (str, os.PathLike)) for item in data):
         return _files(list_files(data), {"kind": "dataset"}, None, options)
-    if (
-        all(isinstance(item, (np.ndarray, Tensor)) for item in data)
-        and len({(x.shape, x.dtype) for x in data}) == 1
-    ):
+    if all(isinstance(item, (np.ndarray, Tensor)) for item in data) and len({(x.shape, x.dtype) for x in data}) == 1:
         if isinstance(data[0], Tensor):
             array: np.ndarray | Tensor = torch.stack([item.detach().cpu() for item in data])
         else:
@@ -232,9 +230,7 @@ def _dataset(data: Any, layout: str | None, options: dict[str, Any]) -> ImageSou
 def _objects(items: Objects, classes: Any, options: dict[str, Any]) -> ImageSource:
     decoded: Decoded = decode(items, **options)
     labels = torch.tensor(decoded.labels) if decoded.labels else None
-    named = (
-        labels is not None and isinstance(classes, (list, tuple)) and all(isinstance(c, str) for c in classes)
-    )
+    named = labels is not None and isinstance(classes, (list, tuple)) and all(isinstance(c, str) for c in classes)
     return ImageSource(
         decoded.store,
         {"kind": "dataset"},

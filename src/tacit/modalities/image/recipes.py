@@ -57,9 +57,7 @@ class Recipe:
             if pair is not None and not (len(pair) == 2 and 0 < pair[0] <= pair[1] <= top):
                 raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {pair}")
         if self.hue * self.strength > 0.5:
-            raise OptionError(
-                f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}"
-            )
+            raise OptionError(f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}")
 
     @property
     def strengths(self) -> tuple[float, float, float, float]:

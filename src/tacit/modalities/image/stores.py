@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import warnings
@@ -21,6 +22,9 @@ from tacit.errors import DataError
 
 SHARE = 0.4
 """The part of the available memory that the pixels of one data set may take."""
+
+PARTIAL = f"partial-{platform.node()}-"
+"""How folders of unfinished caches begin; the number of their process follows."""
 
 
 @dataclass
@@ -143,19 +147,27 @@ class Cache:
         Raises:
             DataError: if the folder cannot be written or the disk has too little room.
         """
+        work = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix="partial-", dir=self.folder))
+            self._sweep()
+            work = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{os.getpid()}-", dir=self.folder))
+            yield CacheWriter(self, work, _reserve(work / "pixels.npy", shape, dtype))
         except OSError as error:
             raise self._refusal(shape, dtype, error) from error
-        try:
-            try:
-                pixels = _reserve(work / "pixels.npy", shape, dtype)
-            except OSError as error:
-                raise self._refusal(shape, dtype, error) from error
-            yield CacheWriter(self, work, pixels)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            if work is not None:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what processes of this machine that were killed have left unfinished."""
+        for left in self.folder.glob(f"{PARTIAL}*") if os.name == "posix" else ():
+            try:
+                os.kill(int(left.name.removeprefix(PARTIAL).partition("-")[0]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(left, ignore_errors=True)
+            except (PermissionError, ValueError):  # alive and someone else's, or no folder of ours
+                continue
 
     def _refusal(self, shape: tuple[int, ...], dtype: np.dtype, error: OSError) -> DataError:
         size = int(np.prod(shape)) * dtype.itemsize / 2**30

@@ -7,6 +7,8 @@ parameters of all views are drawn in one call; samples are then worked on in chu
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from tacit.views.base import View, Views
 
 __all__ = ["RECIPES", "Recipe", "evaluation_view", "make_views", "normalise"]
 
+_SLAB = 1 << 21
+"""Numbers that are reordered together on a CPU: they stay in the third-level cache."""
 _CROP = geometry.NUMBERS
 _JITTER = _CROP + colour.NUMBERS
 _GRAY, _BLUR, _SIGMA, _SOLARIZE = range(_JITTER, _JITTER + 4)
@@ -77,26 +81,28 @@ class ImageViews(Views):
         self.recipes = recipes
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
-        x, count, views = batch["x"], len(batch["x"]), len(self.recipes)
+        x, count = batch["x"], len(batch["x"])
         stored = (x.shape[2], x.shape[3])
-        u = Draws(draws.generator).uniform(count, views, _NUMBERS).unbind(1)
-        aspect = batch.get("aspect")
-        each = [
-            _Drawn.draw(part, recipe, stored, aspect) for part, recipe in zip(u, self.recipes, strict=True)
-        ]
-        drawn = geometry.join_rows(each)
+        drawn = self._draw(draws, count, stored, batch.get("aspect"))
         rows = {"x": self._render(x, drawn)} | self._params(drawn, stored, x.shape[1])
         split = {key: value.to(x.device).split(count) for key, value in rows.items()}
-        return [{key: value[i] for key, value in split.items()} for i in range(views)]
+        return [{key: value[i] for key, value in split.items()} for i in range(len(self.recipes))]
+
+    def _draw(self, draws: Draws, count: int, stored: tuple[int, int], aspect: Tensor | None) -> _Drawn:
+        """Rows of all views, one view after the other; consecutive views of one recipe are drawn together."""
+        u = Draws(draws.generator).uniform(count, len(self.recipes), _NUMBERS).unbind(1)
+        parts, at = [], 0
+        for recipe, same in itertools.groupby(self.recipes):
+            views = len(list(same))
+            repeated = None if aspect is None else aspect.repeat(views)
+            parts.append(_Drawn.draw(torch.cat(u[at : at + views]), recipe, stored, repeated))
+            at += views
+        return geometry.join_rows(parts)
 
     def _params(self, drawn: _Drawn, stored: tuple[int, int], channels: int) -> dict[str, Tensor]:
         """What was drawn, under the names that a view carries; changes that no view makes are left out."""
         params = {"theta": drawn.boxes.theta(stored), "flip": drawn.boxes.flip}
-        made = {
-            name
-            for name in ("jitter", "gray", "blur", "solarize")
-            if any(getattr(r, name) for r in self.recipes)
-        }
+        made = {name for name in ("jitter", "gray", "blur", "solarize") if any(getattr(r, name) for r in self.recipes)}
         if "jitter" in made:
             params |= drawn.jitter.params(channels)
         if "gray" in made and channels == 3:
@@ -108,39 +114,47 @@ class ImageViews(Views):
         return params
 
     def _render(self, x: Tensor, drawn: _Drawn) -> Tensor:
-        """All views, ``[views * B, C, H, W]``, worked on in order of the stage at which hue is turned."""
+        """All views, ``[views * B, C, H, W]``.
+
+        Rows are taken a slab at a time, ordered inside it by the stage at which hue is turned (so that each chunk turns
+        runs of neighbours) and by whether they are averaged or enlarged, and put back in order at the end of the slab.
+        """
+        total, cpu = len(drawn.gray), x.device.type == "cpu"
+        out = torch.empty(total, x.shape[1], *self.spec.size, device=x.device)
+        one = out[:1].numel()
+        slab = max(1, _SLAB // one) if cpu else total
+        scratch = torch.empty_like(out[:slab])
+        size = geometry.chunk_rows(total, one, x.device)
         height, width = self.spec.size
-        rows = drawn.jitter.stage.argsort(stable=True)
-        out = torch.empty(len(rows), x.shape[1], height, width, device=x.device)
-        unit = x.dtype == torch.uint8
-        size = geometry.chunk_rows(len(rows), out[0].numel(), x.device)
-        for at, part in zip(out.split(size), rows.split(size), strict=True):
-            source = x.index_select(0, (part % len(x)).to(x.device))
-            at.copy_(self._one(source, drawn, part, unit))
-        return out.index_select(0, rows.argsort().to(x.device))
+        key = 2 * drawn.jitter.stage + ((drawn.boxes.height > height) | (drawn.boxes.width > width))
+        for start in range(0, total, slab):
+            rows = key[start : start + slab].argsort(stable=True)
+            ordered = geometry.take_rows(drawn, rows + start)
+            source = ((rows + start) % len(x)).to(x.device)
+            for low in range(0, len(rows), size):
+                part = slice(low, min(low + size, len(rows)))
+                self._one(x.index_select(0, source[part]), geometry.take_rows(ordered, part), scratch[part])
+            back = rows.argsort().to(x.device)
+            torch.index_select(scratch[: len(rows)], 0, back, out=out[start : start + slab])
+        return out
 
-    def _one(self, source: Tensor, drawn: _Drawn, rows: Tensor, unit: bool) -> Tensor:
-        x = geometry.crop_resize(source, drawn.boxes[rows], self.spec.size)
-        limits = colour.limits_of(x, unit)
-        drawn.jitter.apply_(x, rows, limits)
+    def _one(self, source: Tensor, drawn: _Drawn, out: Tensor) -> None:
+        """One chunk, written to ``out``."""
+        x = geometry.crop_resize(source, drawn.boxes, self.spec.size, out)
+        limits = colour.limits_of(x, source.dtype == torch.uint8)
+        drawn.jitter.apply_(x, limits)
         if x.shape[1] == 3:
-            _on_rows(
-                x, drawn.gray[rows], lambda part, _: part.copy_(colour.luma(part)[:, None].expand_as(part))
-            )
-        sigma = drawn.sigma[rows]
-        _on_rows(x, sigma > 0, lambda part, at: blur.gaussian_blur(part, sigma[at].to(x.device)))
-        _on_rows(x, drawn.solarize[rows], lambda part, at: colour.solarize_(part, _rows_of(limits, at)))
-        return normalise(x, self.spec)
+            _on_rows(x, drawn.gray, lambda part, _: colour.luma(part)[:, None].expand_as(part))
+        _on_rows(x, drawn.sigma > 0, lambda part, at: blur.gaussian_blur(part, drawn.sigma[at].to(x.device)))
+        _on_rows(
+            x,
+            drawn.solarize,
+            lambda part, at: colour.solarize_(part, colour.limits_rows(limits, at.to(x.device))),
+        )
+        normalise(x, self.spec)
 
 
-def _rows_of(limits: colour.Limits, at: Tensor) -> colour.Limits:
-    low, high = limits
-    if isinstance(low, Tensor) and isinstance(high, Tensor):
-        return low[at.to(low.device)], high[at.to(high.device)]
-    return limits
-
-
-def _on_rows(x: Tensor, chosen: Tensor, change: Any) -> None:
+def _on_rows(x: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Replace the chosen samples (bool ``[N]``, on the CPU) by ``change(samples, their rows)``."""
     at = chosen.nonzero()[:, 0]
     if len(at):
@@ -166,9 +180,7 @@ class _Drawn:
         assert recipe.crop_scale is not None
         low, high = recipe.sigma
         return cls(
-            geometry.random_boxes(
-                u[:, :_CROP], stored, aspect, recipe.crop_scale, recipe.crop_ratio, recipe.flip
-            ),
+            geometry.random_boxes(u[:, :_CROP], stored, aspect, recipe.crop_scale, recipe.crop_ratio, recipe.flip),
             colour.Jitter.draw(u[:, _CROP:_JITTER], recipe.strengths, recipe.jitter),
             u[:, _GRAY] < recipe.gray,
             torch.where(u[:, _BLUR] < recipe.blur, low + (high - low) * u[:, _SIGMA], 0.0),
@@ -187,7 +199,5 @@ class CentralView(Views):
         stored = (x.shape[2], x.shape[3])
         boxes = geometry.central_boxes(len(x), stored, batch.get("aspect"), size)
         rows = geometry.chunk_rows(len(x), x[:1].numel(), x.device)
-        parts = [
-            geometry.crop_resize(x[i : i + rows], boxes[i : i + rows], size) for i in range(0, len(x), rows)
-        ]
+        parts = [geometry.crop_resize(x[i : i + rows], boxes[i : i + rows], size) for i in range(0, len(x), rows)]
         return [{"x": normalise(torch.cat(parts), self.spec), "theta": boxes.theta(stored).to(x.device)}]

@@ -1,0 +1,140 @@
+"""Stored results of claims and benchmarks as tables."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+from generators.markdown import table
+from generators.source import ROOT
+
+CLAIMS = ROOT / "claims" / "results"
+FIGURES = ROOT / "docs" / "benchmarks"
+SCRIPTS = ROOT / "benchmarks"
+
+
+def claims() -> list[dict[str, Any]]:
+    """The stored results, in order of their files' names."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CLAIMS.glob("*.json"))]
+
+
+def claim(row: dict[str, Any]) -> str:
+    """One stored result."""
+    facts = [
+        ("statement", row["statement"]),
+        ("data", row["data"]),
+        ("metric", f"{row['metric']} ({row['better']} is better)"),
+    ]
+    for arm in ("baseline", "method"):
+        values = ", ".join(f"{v:.2f}" for v in row[arm]["values"])
+        facts.append((arm, f"{row[arm]['name']}: {values}" if values else row[arm]["name"]))
+    if row["difference"] is not None:
+        facts.append(("difference", _difference(row) + f", seeds {', '.join(map(str, row['seeds']))}"))
+    facts += [("hardware", hardware(row["hardware"])), ("verdict", f"**{row['verdict']}**")]
+    return table(("", ""), facts)
+
+
+def claim_table(links: dict[str, str]) -> str:
+    """All stored results, a line each; ``links`` are the pages of what they are about."""
+    rows = []
+    for row in claims():
+        name = f"[{row['name']}]({links[row['name']]})" if row["name"] in links else row["name"]
+        arms = [_mean(row[arm]["values"]) for arm in ("baseline", "method")]
+        rows.append(
+            (name, row["metric"], *arms, _difference(row), f"**{row['verdict']}**", hardware(row["hardware"]))
+        )
+    if not rows:
+        return "No results are stored yet."
+    return table(
+        ("claim", "metric", "baseline", "method", "difference [95% interval]", "verdict", "hardware"), rows
+    )
+
+
+def _mean(values: list[float]) -> str:
+    return f"{sum(values) / len(values):.2f}" if values else "–"
+
+
+def _difference(row: dict[str, Any]) -> str:
+    if row["difference"] is None:
+        return "–"
+    low, high = row["interval"]
+    return f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def hardware(facts: dict[str, Any]) -> str:
+    """A machine in words."""
+    gpus = facts.get("gpu")
+    return ", ".join(gpus) if gpus else f"{facts.get('cpu', 'CPU')}, {facts.get('cores', '?')} cores"
+
+
+def benchmarks() -> str:
+    """Of each benchmark what it measures, how to run it, and its figures (``NAME.json``, ``NAME-*.json``)."""
+    parts = []
+    for script in sorted(SCRIPTS.glob("*.py")):
+        doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
+        if not doc:
+            continue
+        parts += [f"## {script.stem.replace('_', ' ')}", doc.replace("``", "`")]
+        stored = [FIGURES / f"{script.stem}.json", *sorted(FIGURES.glob(f"{script.stem}-*.json"))]
+        shown = [path for path in stored if path.exists()]
+        parts += [figures(json.loads(path.read_text(encoding="utf-8"))) for path in shown]
+        if not shown:
+            parts.append("No figures are stored yet.")
+    return "\n\n".join(parts) or "There are no benchmarks yet."
+
+
+def figures(value: Any, title: str = "") -> str:
+    """Any plain data as tables: records side by side, single values as name and value."""
+    heading = [f"**{title}**"] if title else []
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return "\n\n".join([*heading, _records([("", row) for row in value])])
+    if not isinstance(value, dict):
+        return "\n\n".join([*heading, _number(value)])
+    inner = {k: v for k, v in value.items() if isinstance(v, dict) or _is_records(v)}
+    single = [(_words(k), _number(v)) for k, v in value.items() if k not in inner]
+    parts = [*heading, *([table(("", ""), single)] if single else [])]
+    alike = [
+        (k, v)
+        for k, v in inner.items()
+        if isinstance(v, dict) and not any(isinstance(x, dict) for x in v.values())
+    ]
+    if len(alike) > 1 and len({tuple(row) for _, row in alike}) == 1:
+        parts.append(_records([(_words(k), row) for k, row in alike]))
+        inner = {k: v for k, v in inner.items() if k not in dict(alike)}
+    return "\n\n".join([*parts, *(figures(v, _words(k)) for k, v in inner.items())])
+
+
+def _nested(value: dict[str, Any]) -> bool:
+    return any(isinstance(inner, dict) for inner in value.values())
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _records(rows: list[tuple[str, dict[str, Any]]]) -> str:
+    columns = list(dict.fromkeys(key for _, row in rows for key in row))
+    named = any(name for name, _ in rows)
+    header = ([""] if named else []) + [_words(c) for c in columns]
+    return table(
+        header, [([name] if named else []) + [_number(row.get(c)) for c in columns] for name, row in rows]
+    )
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_number(item) for item in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{_words(k)} {_number(v)}" for k, v in value.items())
+    return str(value)

@@ -1,0 +1,117 @@
+"""Two processes with half the batch each give the loss, gradients and weights of one."""
+
+import warnings
+
+import torch
+import torch.distributed as dist
+from tiny_encoders import TinyEncoder, TinyTokens, batch_for, part
+from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from tacit.objectives import contrastive
+from tacit.objectives.contrastive import NTXent
+from tacit.objectives.predictive import NegativeCosine
+from tacit.objectives.reconstruction import MaskedError
+from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.parts import cached, ranks
+from tacit.parts.draws import Draws
+from tacit.parts.masks import random_mask
+from tacit.parts.statistics import standardise
+from tacit.registry import find
+
+NAMES = ["simclr", "barlow-twins", "mixed-barlow-twins", "vicreg", "byol", "masked-autoencoder"]
+ROWS = 8
+PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
+HIDDEN = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(1)) < 0.6
+
+
+def objectives():
+    """Each as a function of three tensors and of this process's rows, on tensors of the whole or half batch."""
+    return {
+        "ntxent": (2**24, lambda z, rows: NTXent(0.2)(z[0], z[1])),
+        "ntxent in blocks": (30, lambda z, rows: NTXent(0.2)(z[0], z[1])),
+        "barlow twins": (0, lambda z, rows: BarlowTwins(0.1)(z[0], z[1])),
+        "mixed": (0, lambda z, rows: MixedBarlowTwins(0.1)(z[0], z[1], z[2], 0.3, PARTNER)),
+        "vicreg": (0, lambda z, rows: VICReg()(0.3 * z[0], 0.3 * z[1])),
+        "cosine": (0, lambda z, rows: NegativeCosine()(z[0], z[1])),
+        "masked": (
+            0,
+            lambda z, rows: MaskedError()(z[0].unflatten(1, (5, 2)), z[1].unflatten(1, (5, 2)), HIDDEN[rows]),
+        ),
+        "standardise": (0, lambda z, rows: (standardise(z[0]) * z[1]).square().mean()),
+    }
+
+
+def run_objective(name, rows):
+    contrastive.BLOCK, compute = objectives()[name]
+    generator = torch.Generator().manual_seed(0)
+    z = [t[rows].requires_grad_() for t in torch.randn(3, ROWS, 10, generator=generator, dtype=torch.float64)]
+    value = compute(z, rows)
+    value.backward()
+    contrastive.BLOCK = 2**24
+    return value.detach(), [torch.zeros_like(t) if t.grad is None else t.grad for t in z]
+
+
+def make(name):
+    torch.manual_seed(0)
+    kind = find(name, "method")
+    method = kind(TinyTokens()) if kind.tokens else kind(TinyEncoder(), hidden=8, out=6, norm="layer")
+    return method.double()
+
+
+def train(name, rows, chunk=None):
+    """Losses of some steps, and the weights after them."""
+    method = make(name)
+    replica = method
+    if dist.is_initialized() and chunk is None:
+        replica = DistributedDataParallel(method)
+    optimiser = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], 0.05, momentum=0.9)
+    losses = []
+    for step in range(10):
+        torch.manual_seed(step)
+        batch = part(batch_for(method, ROWS, seed=100 * step), rows)
+        optimiser.zero_grad()
+        if chunk is None:
+            loss = replica(batch)["loss"]
+            loss.backward()
+        else:
+            loss = cached.backward(method, batch, chunk)["loss"]
+        optimiser.step()
+        method.after_step(step / 10)
+        losses.append(loss.detach())
+    return torch.stack(losses), method.state_dict()
+
+
+def worker(rank, store):
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    everything, own = slice(0, ROWS), slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
+    alone = {name: run_objective(name, everything) for name in objectives()}
+    trained = {name: train(name, everything) for name in NAMES}
+    masks = random_mask(ROWS, 10, 0.6, Draws.seeded(1))
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    try:
+        for name, (value, gradients) in alone.items():
+            part_value, part_gradients = run_objective(name, own)
+            close(ranks.total(part_value) / 2, value, name)
+            # Averaging parameters' gradients over two ranks halves what flows back into each sample.
+            for found, wanted in zip(part_gradients, gradients, strict=True):
+                close(found / 2, wanted[own], name)
+        for name, (losses, weights) in trained.items():
+            for chunk in (None, 3) if make(name).in_chunks else (None,):
+                part_losses, part_weights = train(name, own, chunk)
+                close(ranks.total(part_losses) / 2, losses, name)
+                for key, value in weights.items():
+                    close(part_weights[key], value, f"{name}, chunk {chunk}: {key}")
+        for found, wanted in zip(random_mask(ROWS // 2, 10, 0.6, Draws.seeded(1)), masks, strict=True):
+            assert torch.equal(found, wanted[own])
+    finally:
+        dist.destroy_process_group()
+
+
+def close(found, wanted, name):
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10, msg=lambda text: f"{name}: {text}")
+
+
+def test_two_ranks_equal_one(tmp_path):
+    multiprocessing.spawn(worker, (tmp_path / "store",), nprocs=2)

@@ -1,0 +1,65 @@
+"""Encoders without batch statistics, small enough for exact comparisons."""
+
+import torch
+from torch import nn
+
+from tacit.parts.tokens import Tokens
+
+
+class TinyEncoder(nn.Module):
+    """``[B, 2, 8, 8] -> [B, 12]``."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        self.dim = 12
+        self.layers = nn.Sequential(
+            nn.Conv2d(2, 6, 3, stride=2, padding=1), nn.GELU(), nn.Dropout(dropout), nn.Flatten(), nn.Linear(96, 12)
+        )
+        self.largest = 0
+
+    def forward(self, x):
+        self.largest = max(self.largest, len(x))
+        return self.layers(x)
+
+
+class TinyTokens(nn.Module):
+    """``[B, 2, 8, 8]`` as 16 patches of 2x2 pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.dim, self.target_dim = 12, 8
+        self.embed = nn.Linear(8, 12)
+        self.place = nn.Parameter(0.1 * torch.randn(16, 12))
+        self.layer = nn.TransformerEncoderLayer(12, 2, 24, dropout=0.0, batch_first=True, norm_first=True)
+
+    def forward(self, x):
+        return self.encode_tokens(self.tokenize(x).x).mean(1)
+
+    def tokenize(self, x):
+        target = nn.functional.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)
+        line = (torch.arange(4, device=x.device) + 0.5) / 4
+        return Tokens(self.embed(target) + self.place, target, torch.cartesian_prod(line, line))
+
+    def encode_tokens(self, tokens, keep=None):
+        if keep is not None:
+            tokens = tokens.gather(1, keep[..., None].expand(-1, -1, 12))
+        return self.layer(tokens)
+
+
+def images(batch, seed=0, dtype=torch.float64):
+    """A batch whose two views are noisy copies; sample i is the same whatever the batch's size."""
+    rows = [torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(seed + i)) for i in range(batch)]
+    base, first, second = torch.stack(rows, 1).to(dtype)
+    return {"x": base, "views": [{"x": base + 0.3 * first}, {"x": base + 0.3 * second}]}
+
+
+def batch_for(method, batch, seed=0, dtype=torch.float64):
+    """The batch with as many views as the method's recipe has."""
+    found = images(batch, seed, dtype)
+    return {**found, "views": found["views"][: 1 if method.recipe == "crop" else 2]}
+
+
+def part(batch, rows):
+    """Some rows of a batch and of its views."""
+    views = [{"x": view["x"][rows]} for view in batch["views"]]
+    return {"x": batch["x"][rows], "views": views}

@@ -1,0 +1,55 @@
+"""Two processes with half the batch each train the weights of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tacit import registry
+
+METHODS = [e.name for e in registry.catalogue("method")]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ten_steps_give_the_same_weights(
+    method: str, tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    np.save(tmp_path / "x.npy", small_images[0])
+    words = ["-m", "tacit", "pretrain", str(tmp_path / "x.npy"), "--method", method, "--steps", "10"]
+    words += ["--batch-size", "16", "--quiet", "--set", "norm=layer", "--set", "precision=32-true"]
+    words += [
+        "--set",
+        "accelerator=cpu",
+        "--set",
+        "lr=0.01",
+        "--set",
+        "optimizer=sgd",
+        "--set",
+        "log_every=1",
+    ]
+    kind = registry.find(method, "method")
+    if kind.tokens:
+        words = [w for i, w in enumerate(words) if "norm=layer" not in (w, (*words, "")[i + 1])]
+    else:
+        words += ["--encoder", "convnet", "--set", "encoder.norm=group"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    subprocess.run([sys.executable, *words, "--out", str(one)], env=environment, check=True)
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d"]
+    launcher += ["--rdzv-endpoint=localhost:0"]
+    several = ["--set", "devices=2", "--set", "strategy=ddp", "--out", str(two)]
+    subprocess.run([sys.executable, *launcher, *words, *several], env=environment, check=True, capture_output=True)
+    first, second = load_file(one / "method.safetensors"), load_file(two / "method.safetensors")
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+    started = [p for p in first if p.endswith("weight")]
+    assert started
+    losses = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)["loss"] for run in (one, two)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
