@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from tacit.evaluation.knn import neighbours
+from tacit.evaluation import neighbours
 
 
 def seconds(work: Callable[[], object], repeats: int) -> list[float]:

@@ -15,7 +15,7 @@ def _seeded() -> None:
 
 @pytest.fixture(scope="session")
 def small_images() -> tuple[np.ndarray, np.ndarray]:
-    """96 small images of scattered digits with labels: uint8 ``[96, 1, 16, 16]`` and int64 ``[96]``."""
+    """96 small images of scattered digits with labels: uint8 ``[96, 1, 20, 20]`` and int64 ``[96]``."""
     from tacit.modalities.image.synthetic import scattered_digits
 
-    return scattered_digits("train", count=96, size=16, clutter=1)
+    return scattered_digits("train", count=96, size=20, clutter=1)

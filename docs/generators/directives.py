@@ -73,17 +73,10 @@ def recipes(_: str) -> str:
         if text.startswith("#"):
             comment += text.lstrip("# ") + " "
         elif match := re.match(r'"([a-z-]+)":', text):
-            used = [e.name for e in catalogue("method") if _recipe(e.target) == match[1]]
+            used = [e.name for e in catalogue("method") if entries.recipe_of(e) == match[1]]
             rows.append((code(match[1]), ", ".join(used), comment.strip()))
             comment = ""
     return table(("recipe", "the default of", "source"), rows)
-
-
-def _recipe(target: str) -> str:
-    for name in (target, "tacit.methods.base:Method"):
-        if "recipe" in (values := read(name).values):
-            return str(ast.literal_eval(values["recipe"]))
-    return ""
 
 
 def commands(_: str) -> str:
@@ -117,11 +110,7 @@ def constants(target: str) -> str:
     """The documented constants of a module with their values."""
     body, rows = tree(target).body, []
     for node, after in itertools.pairwise(body):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-        ):
+        if isinstance(node, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             name, value = ast.unparse(node.targets[0]), ast.unparse(node.value)
             rows.append((code(name), code(value), parse(str(after.value.value)).text))
     return table(("constant", "value", "meaning"), rows)

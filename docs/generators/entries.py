@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from generators import results
 from generators.markdown import code, parameters, parse, table
-from generators.source import objective_of, read
+from generators.source import objective_of, parts_of, read
 from tacit.registry import PACKAGE, Entry, catalogue
 
 FOLDER = "catalogue"
@@ -80,28 +80,40 @@ def page(entry: Entry) -> str:
         ("rests on", BASIS[entry.basis]),
         ("family", entry.family),
         ("works on", ", ".join(entry.as_dict()["modalities"])),
-        ("views", code(str(ast.literal_eval(thing.values["recipe"]))) if "recipe" in thing.values else ""),
+        ("views", code(recipe_of(entry)) if entry.kind == "method" else ""),
         ("code", code(entry.target.replace(":", "."))),
     ]
+    inner = parts_of(entry.target, GIVEN["views"]) if entry.kind == "views" else []
+    held = [p.name for p in thing.parameters if any(part.name in p.type for part in inner)]
     parts = [f"# {entry.name}", parse(thing.doc).text, table(("", ""), [row for row in facts if row[1]])]
     parts += ["## Use", _usage(entry)]
-    takes = parameters(thing, GIVEN.get(entry.kind, ()))
+    takes = parameters(thing, (*GIVEN.get(entry.kind, ()), *held))
     if takes:
         parts += ["## Parameters" if entry.kind == "metric" else "## Options", takes]
+    for part in inner:
+        parts += [f"Those of `{part.name}` are options too:", parse(part.doc).text, parameters(part)]
     objective = objective_of(entry.target) if entry.kind == "method" else None
     if objective is not None:
         parts += ["## The loss", f"`{objective.target.replace(':', '.')}`: {parse(objective.doc).text}"]
     return "\n\n".join([*parts, *_claim(entry)]) + "\n"
 
 
+def recipe_of(entry: Entry) -> str:
+    """The views that a method learns from."""
+    for target in (entry.target, "tacit.methods.base:Method"):
+        if "recipe" in (values := read(target).values):
+            return str(ast.literal_eval(values["recipe"]))
+    return ""
+
+
 def _usage(entry: Entry) -> str:
     command = COMMANDS.get(entry.kind, "tacit methods --json").format(name=entry.name)
     lines = [command]
-    thing = read(entry.target)
-    option = next(
-        (p for p in thing.parameters if p.name not in GIVEN.get(entry.kind, ()) and p.default not in (None, "None")), None
-    )
-    if entry.kind in OPTIONS and option is not None and not option.name.startswith("*"):
+    given = GIVEN.get(entry.kind, ())
+    things = [*(parts_of(entry.target, GIVEN["views"]) if entry.kind == "views" else ()), read(entry.target)]
+    taken = (p for thing in things for p in thing.parameters if p.name not in given)
+    option = next((p for p in taken if p.default not in (None, "None")), None)
+    if entry.kind in OPTIONS and option is not None:
         value = str(option.default).strip("'")
         quoted = f"'{value}'" if set(value) & set(" ()") else value
         lines.append(f"{command} --set {OPTIONS[entry.kind]}{option.name}={quoted}")
@@ -121,16 +133,9 @@ def _claim(entry: Entry) -> list[str]:
 
 def declared_claims() -> set[str]:
     """Names of the claims that the package declares."""
-    names = set()
+    names: set[str] = set()
     for path in sorted((PACKAGE / "claims").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and getattr(node.func, "id", getattr(node.func, "attr", "")) == "experiment"
-            ):
-                names |= {
-                    k.value.value
-                    for k in node.keywords
-                    if k.arg == "name" and isinstance(k.value, ast.Constant)
-                }
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "experiment":
+                names |= {ast.literal_eval(k.value) for k in node.keywords if k.arg == "name"}
     return names

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from generators.source import Parameter, Thing
+from generators.source import Thing
 
 SECTIONS = ("Args", "Attributes", "Returns", "Raises")
 ROLE = re.compile(r":(?:\w+:)?\w+:`(~?)([^`]+)`")
@@ -93,23 +94,15 @@ def parameters(thing: Thing, skip: Sequence[str] = ()) -> str:
     return table(("name", "type", "default", "meaning"), rows) if rows else ""
 
 
-def signature(thing: Thing) -> str:
-    """``name(a, b=1, *, c)`` as Python writes it."""
-    return f"{thing.name}({', '.join(_parameter(p) for p in thing.parameters if p.name != 'self')})"
-
-
-def _parameter(p: Parameter) -> str:
-    return p.name if p.default is None else f"{p.name}={p.default}"
-
-
 def described(thing: Thing, level: int = 3, qualifier: str = "") -> str:
     """A class or function with everything that its docstring says."""
     doc = parse(thing.doc)
     parts = [f"{'#' * level} `{qualifier}{thing.name}`"]
-    if thing.parameters or not thing.is_class:
-        parts.append(f"```python\n{signature(thing)}\n```")
+    if thing.signature and (thing.parameters or not thing.is_class):
+        lines = textwrap.fill(thing.signature, 84, subsequent_indent="    ", break_on_hyphens=False)
+        parts.append(f"```python\n{lines}\n```")
     parts.append(doc.text)
-    takes = parameters(thing, ("self",))
+    takes = parameters(thing, ("self", "cls"))
     if takes and doc.meanings:
         parts.append(takes)
     for title in ("Attributes", "Returns", "Raises"):

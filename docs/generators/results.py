@@ -41,14 +41,10 @@ def claim_table(links: dict[str, str]) -> str:
     for row in claims():
         name = f"[{row['name']}]({links[row['name']]})" if row["name"] in links else row["name"]
         arms = [_mean(row[arm]["values"]) for arm in ("baseline", "method")]
-        rows.append(
-            (name, row["metric"], *arms, _difference(row), f"**{row['verdict']}**", hardware(row["hardware"]))
-        )
+        rows.append((name, row["metric"], *arms, _difference(row), f"**{row['verdict']}**", hardware(row["hardware"])))
     if not rows:
         return "No results are stored yet."
-    return table(
-        ("claim", "metric", "baseline", "method", "difference [95% interval]", "verdict", "hardware"), rows
-    )
+    return table(("claim", "metric", "baseline", "method", "difference [95% interval]", "verdict", "hardware"), rows)
 
 
 def _mean(values: list[float]) -> str:
@@ -72,8 +68,9 @@ def benchmarks() -> str:
     """Of each benchmark what it measures, how to run it, and its figures (``NAME.json``, ``NAME-*.json``)."""
     parts = []
     for script in sorted(SCRIPTS.glob("*.py")):
-        doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
-        if not doc:
+        text = script.read_text(encoding="utf-8")
+        doc = ast.get_docstring(ast.parse(text))
+        if doc is None or "__main__" not in text:
             continue
         parts += [f"## {script.stem.replace('_', ' ')}", doc.replace("``", "`")]
         stored = [FIGURES / f"{script.stem}.json", *sorted(FIGURES.glob(f"{script.stem}-*.json"))]
@@ -95,9 +92,7 @@ def figures(value: Any, title: str = "") -> str:
     single = [(_words(k), _number(v)) for k, v in value.items() if k not in inner]
     parts = [*heading, *([table(("", ""), single)] if single else [])]
     alike = [
-        (k, v)
-        for k, v in inner.items()
-        if isinstance(v, dict) and not any(isinstance(x, dict) for x in v.values())
+        (k, v) for k, v in inner.items() if isinstance(v, dict) and not any(isinstance(x, dict) for x in v.values())
     ]
     if len(alike) > 1 and len({tuple(row) for _, row in alike}) == 1:
         parts.append(_records([(_words(k), row) for k, row in alike]))
@@ -117,9 +112,7 @@ def _records(rows: list[tuple[str, dict[str, Any]]]) -> str:
     columns = list(dict.fromkeys(key for _, row in rows for key in row))
     named = any(name for name, _ in rows)
     header = ([""] if named else []) + [_words(c) for c in columns]
-    return table(
-        header, [([name] if named else []) + [_number(row.get(c)) for c in columns] for name, row in rows]
-    )
+    return table(header, [([name] if named else []) + [_number(row.get(c)) for c in columns] for name, row in rows])
 
 
 def _words(name: str) -> str:

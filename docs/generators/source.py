@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
+import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +27,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Thing:
-    """A class or a function: ``target`` is ``module:name``, ``methods`` the public documented ones."""
+    """A class or a function; ``target`` is ``module:name``. A property has no signature."""
 
     target: str
     name: str
     doc: str
     parameters: list[Parameter]
+    signature: str | None
     is_class: bool = False
     values: dict[str, str] = field(default_factory=dict)
     methods: list[Thing] = field(default_factory=list)
@@ -75,6 +79,15 @@ def objective_of(target: str) -> Thing | None:
     return None
 
 
+def parts_of(target: str, given: Sequence[str] = ()) -> list[Thing]:
+    """Classes of tacit that parameters of a class are of, but those in ``given``: the transform inside views."""
+    module = target.partition(":")[0]
+    known = {node.name: f"{module}:{node.name}" for node in tree(module).body if isinstance(node, ast.ClassDef)}
+    known |= _imports(module)
+    words = (re.findall(r"\w+", p.type) for p in read(target).parameters if p.name not in given)
+    return [read(known[name]) for name in dict.fromkeys(itertools.chain(*words)) if name in known]
+
+
 def _class(module: str, node: ast.ClassDef) -> Thing:
     functions = [n for n in node.body if isinstance(n, ast.FunctionDef)]
     start = next((n for n in functions if n.name == "__init__"), None)
@@ -93,17 +106,34 @@ def _class(module: str, node: ast.ClassDef) -> Thing:
     methods = [
         _function(module, n)
         for n in functions
-        if not n.name.startswith("_")
-        and ast.get_docstring(n)
-        and "overload" not in map(ast.unparse, n.decorator_list)
+        if not n.name.startswith("_") and ast.get_docstring(n) and "overload" not in map(ast.unparse, n.decorator_list)
     ]
     doc = ast.get_docstring(node) or ""
-    return Thing(f"{module}:{node.name}", node.name, doc, parameters, True, values, methods)
+    signature = _signature(node.name, start.args) if start else f"{node.name}({', '.join(map(_short, parameters))})"
+    return Thing(f"{module}:{node.name}", node.name, doc, parameters, signature, True, values, methods)
 
 
 def _function(module: str, node: ast.FunctionDef) -> Thing:
     doc = ast.get_docstring(node) or ""
-    return Thing(f"{module}:{node.name}", node.name, doc, _parameters(module, node.args))
+    parameters, signature = _parameters(module, node.args), _signature(node.name, node.args)
+    if any("property" in ast.unparse(d) for d in node.decorator_list):
+        return Thing(f"{module}:{node.name}", node.name, doc, [], None)
+    return Thing(f"{module}:{node.name}", node.name, doc, parameters, signature)
+
+
+def _signature(name: str, args: ast.arguments) -> str:
+    """``name(a, b=1, *, c)``, without types and without ``self``."""
+    bare = copy.deepcopy(args)
+    for arg in (*bare.posonlyargs, *bare.args, *bare.kwonlyargs, bare.vararg, bare.kwarg):
+        if arg is not None:
+            arg.annotation = None
+    if bare.args and bare.args[0].arg in ("self", "cls"):
+        del bare.args[0]
+    return f"{name}({ast.unparse(bare)})"
+
+
+def _short(parameter: Parameter) -> str:
+    return parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}"
 
 
 def _parameters(module: str, args: ast.arguments) -> list[Parameter]:
@@ -123,10 +153,8 @@ def _type(module: str, annotation: ast.expr | None) -> str:
         return ""
     text = ast.unparse(annotation)
     for name in {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)}:
-        text = re.sub(rf"\b{name}\b", lambda _, name=name: _alias(module, name), text)
-    text = re.sub(
-        r"(?:typing\.)?Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text
-    )
+        text = re.sub(rf"\b{name}\b", _alias(module, name), text)
+    text = re.sub(r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", "").replace(", ", " | "), text)
     words = text.split(" | ")
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
@@ -145,7 +173,7 @@ def _alias(module: str, name: str) -> str:
 @functools.cache
 def _imports(module: str) -> dict[str, str]:
     """Names that a module imports from modules of tacit, as ``module:name``."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tacit."):
             found |= {a.asname or a.name: f"{node.module}:{a.name}" for a in node.names}

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import typing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,7 @@ def in_blocks(kind: str, text: str) -> list[str]:
 
 def blocks(kind: str) -> list[Any]:
     """Pages with their blocks of a language."""
-    found = [
-        (p, [m[2] for m in BLOCK.finditer(p.read_text(encoding="utf-8")) if m[1] == kind]) for p in PAGES
-    ]
+    found = [(p, [m[2] for m in BLOCK.finditer(p.read_text(encoding="utf-8")) if m[1] == kind]) for p in PAGES]
     return [pytest.param(texts, id=str(p.relative_to(ROOT))) for p, texts in found if texts]
 
 
@@ -48,9 +47,7 @@ def commands() -> list[str]:
     """Every ``tacit ...`` line of a console block, and of the generated pages."""
     generated = "\n".join(entries.pages().values())
     text = "\n".join(p.read_text(encoding="utf-8") for p in PAGES) + generated
-    lines = [
-        line for match in BLOCK.finditer(text) if match[1] == "console" for line in match[2].splitlines()
-    ]
+    lines = [line for match in BLOCK.finditer(text) if match[1] == "console" for line in match[2].splitlines()]
     return sorted({line[2:] for line in lines if line.startswith("$ tacit ")})
 
 
@@ -58,9 +55,7 @@ def commands() -> list[str]:
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the ``photos/`` and ``labelled/`` of the examples: small noisy bars of two classes."""
     random = np.random.default_rng(0)
-    for name, (number, kind) in itertools.product(
-        ("photos", "labelled"), itertools.product(range(12), range(2))
-    ):
+    for name, (number, kind) in itertools.product(("photos", "labelled"), itertools.product(range(12), range(2))):
         pixels = random.integers(0, 100, (16, 16, 3), dtype=np.uint8)
         pixels[4 : 6 + 4 * kind, 3:13] += 120
         path = tmp_path / name / ("flat", "square")[kind] / f"{number}.png"
@@ -75,12 +70,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_examples_run(texts: list[str], workplace: Path) -> None:
     """The blocks of a page run one after another, with two steps in place of every budget."""
     names: dict[str, Any] = {"__name__": "example"}
-    known = set(registry._live)
     try:
         for text in texts:
             exec(compile(BUDGET.sub("steps=2", text), "example", "exec"), names)
     finally:
-        for name in set(registry._live) - known:
+        for name in [name for name, entry in registry._live.items() if entry.target.startswith("example:")]:
             del registry._live[name], registry._objects[name]
 
 
@@ -102,13 +96,21 @@ def test_commands_are_found() -> None:
     assert len(commands()) > 20
 
 
+def class_in(hint: Any) -> Any:
+    """The class in ``Class | None``."""
+    return next(part for part in typing.get_args(hint) if part is not type(None))
+
+
 @pytest.mark.parametrize("entry", registry.catalogue(), ids=lambda entry: entry.name)
 def test_a_page_says_what_the_registration_says(entry: registry.Entry) -> None:
     page = entries.page(entry)
     assert f"[{entry.title}]({entry.url}), {entry.year}" in page
     loaded = registry.find(entry.name)
     skip = {"method": 1, "schedule": 1}.get(entry.kind, 0)
-    for name, (_, default) in parameters(loaded, skip).items():
+    expected = parameters(loaded, skip)
+    if entry.name == "random-field":  # its transform is not an option, but what the transform takes is
+        expected |= parameters(class_in(expected.pop("transform")[0]))
+    for name, (_, default) in expected.items():
         row = next((line for line in page.splitlines() if line.startswith(f"| `{name}` |")), None)
         assert row is not None or name in entries.GIVEN.get(entry.kind, ()), name
         if entry.kind == "method":
@@ -116,6 +118,13 @@ def test_a_page_says_what_the_registration_says(entry: registry.Entry) -> None:
             cells = [cell.strip() for cell in row.strip("|").split(" | ")]
             assert parse(cells[2].strip("`")) == default
             assert cells[3], f"{entry.name}: {name} is not explained"
+
+
+def test_the_readme_lists_every_method() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("## Methods")[2].partition("\n## ")[0]
+    for entry in registry.catalogue("method"):
+        assert re.search(rf"^\| `{entry.name}` \|.*\({re.escape(entry.url)}\) \|$", table, re.M), entry.name
 
 
 def test_the_overview_links_every_page() -> None:

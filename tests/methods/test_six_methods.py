@@ -36,12 +36,10 @@ def test_gradient_to_every_trainable_parameter(name):
         if parameter.requires_grad:
             assert parameter.grad is not None, key
             assert parameter.grad.isfinite().all(), key
+            assert parameter.grad.any(), key
         else:
             assert parameter.grad is None
             assert key.startswith("teacher_")
-    without = [k for k, p in method.named_parameters() if p.requires_grad and not (p.grad != 0).any()]
-    # Standardising the projections takes away a constant that a last bias adds to all of them.
-    assert without in ([], ["projector.3.bias"])
 
 
 @each
@@ -57,7 +55,7 @@ def test_learns_its_own_task(name):
         optimiser.step()
         method.after_step(step / 60)
         losses.append(loss.item())
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
 @each
@@ -178,7 +176,12 @@ def test_byol_teacher_follows_after_each_step():
 def test_masked_autoencoder_does_not_see_what_is_hidden():
     method = build("masked-autoencoder", torch.float64, ratio=0.5)
     seen, masks = [], []
-    method.decoder.register_forward_hook(lambda _, inputs, out: (seen.append(out), masks.append(inputs[1])))
+
+    def record(_, inputs, out):
+        seen.append(out)
+        masks.append(inputs[1])
+
+    method.decoder.register_forward_hook(record)
     batch = batch_for(method, 4)
     torch.manual_seed(3)
     first = method(batch)["loss"]

@@ -77,6 +77,13 @@ def test_patches_make_a_grid_of_about_eight(size, patch):
     assert patch_for(size) == patch
 
 
+def test_every_size_has_a_patch():
+    grids = {side: -(-side // patch_for((side, side))) for side in range(1, 300)}
+    assert all(5 <= grids[side] <= 12 for side in range(8, 128))
+    assert all(grids[side] == side for side in range(1, 8))
+    assert all(grid >= 8 for side, grid in grids.items() if side >= 128)
+
+
 VITS = [
     ("vit", {}),
     ("vit", {"registers": 2}),
@@ -130,9 +137,7 @@ def test_targets_are_the_pixels_and_positions_the_centres_of_patches():
         for column in range(3):
             patch = x[:, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
             torch.testing.assert_close(tokens.target[:, 3 * row + column], patch.flatten(1))
-            assert tokens.position[3 * row + column].tolist() == pytest.approx(
-                [(row + 0.5) / 2, (column + 0.5) / 3]
-            )
+            assert tokens.position[3 * row + column].tolist() == pytest.approx([(row + 0.5) / 2, (column + 0.5) / 3])
 
 
 def test_images_that_patches_do_not_divide_are_continued_by_their_border():
@@ -150,6 +155,18 @@ def test_a_timm_transformer_gives_what_timm_gives(name):
     plain.load_state_dict(encoder.model.state_dict())
     x = images(spec(3, 64))
     torch.testing.assert_close(encoder(x), plain(x), rtol=1e-4, atol=1e-5)
+
+
+def test_bf16_changes_a_vit_by_rounding_only():
+    encoder = make_encoder("vit", spec(3, 32)).eval()
+    x = images(spec(3, 32))
+    with torch.no_grad():
+        plain = encoder(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = encoder(x)
+        torch.testing.assert_close(encoder(x), plain, rtol=0, atol=0)
+    error = (rounded.float() - plain).norm() / plain.norm()
+    assert 0 < error < 0.02
 
 
 def test_a_vit_takes_other_sizes_than_its_own():

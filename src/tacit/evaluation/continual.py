@@ -41,9 +41,7 @@ def average_accuracy_and_forgetting(matrix: ArrayLike) -> Continual:
     """
     a = np.asarray(matrix, dtype=np.float64)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not len(a):
-        raise DataError(
-            f"accuracies must be a square matrix, tasks learned by tasks tested, not {list(a.shape)}"
-        )
+        raise DataError(f"accuracies must be a square matrix, tasks learned by tasks tested, not {list(a.shape)}")
     missing = np.argwhere(np.isnan(a) & (np.tri(len(a)) > 0))
     if len(missing):
         after, task = missing[0]

@@ -79,9 +79,7 @@ def lowered(k: int, available: int) -> int:
     if available < 1:
         raise DataError("the bank has no sample other than the query itself; give at least 2")
     if k > available:
-        warnings.warn(
-            f"k lowered from {k} to {available}, the number of samples to choose from", stacklevel=3
-        )
+        warnings.warn(f"k lowered from {k} to {available}, the number of samples to choose from", stacklevel=3)
     return min(k, available)
 
 
@@ -117,31 +115,34 @@ def _search(
                     scores -= part.square().sum(1) / 2
                 if exclude_self and -len(query) < start - first < len(part):
                     scores.diagonal(start - first).fill_(-torch.inf)
-                found, columns = _best(scores, min(k, len(part)))
                 here = slice(start, start + len(query))
+                found, columns = _best(scores, k, values[here, -1])
                 values[here], chosen = torch.cat([values[here], found], 1).topk(k, dim=1)
                 index[here] = torch.cat([index[here], columns + first], 1).gather(1, chosen)
     return values.clamp_(-1, 1) if origin is None else values, index
 
 
-def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Top k of each row, several times faster than ``topk`` for long rows, and as exact.
+def _best(scores: Tensor, k: int, floor: Tensor) -> tuple[Tensor, Tensor]:
+    """Values and columns of the top k of each row, as far as they are above its floor; the rest may be anything.
 
-    Columns are dealt into groups. The k best entries lie in the k groups with the largest maxima, as each of these
-    holds one entry no smaller than anything outside; so only their members have to be looked at.
+    As exact as ``topk`` and several times faster for long rows: columns are dealt into groups, and the k best entries
+    lie in the k groups with the largest maxima, as each of these holds one entry no smaller than anything outside.
     """
     size = int((scores.shape[1] / k) ** 0.5)
     if size < 4:
-        return scores.topk(k, dim=1)
+        return scores.topk(min(k, scores.shape[1]), dim=1)
+    size = 1 << (size.bit_length() - 1)  # a power of two mostly leaves no rest
     groups = scores.shape[1] // size
-    largest = scores[:, : size * groups].unflatten(1, (size, groups)).amax(1)
-    chosen = largest.topk(k, dim=1, sorted=False).indices
-    members = torch.arange(0, size * groups, groups, device=scores.device)
-    rest = torch.arange(size * groups, scores.shape[1], device=scores.device)
-    columns = (chosen[:, :, None] + members).flatten(1)
-    columns = torch.cat([columns, rest.expand(len(scores), -1)], 1)
-    values, place = scores.gather(1, columns).topk(k, dim=1)
-    return values, columns.gather(1, place)
+    body, rest = scores[:, : size * groups].unflatten(1, (size, groups)), scores[:, size * groups :]
+    largest = body.amax(1)
+    looked = min(k, max(1, int((largest > floor[:, None]).sum(1).max())))
+    chosen = largest.topk(looked, dim=1, sorted=False).indices
+    members = body.gather(2, chosen[:, None].expand(-1, size, -1)).flatten(1)
+    if rest.shape[1]:
+        members = torch.cat([members, rest], 1)
+    values, place = members.topk(min(k, members.shape[1]), dim=1)
+    inside = place // looked * groups + chosen.gather(1, place % looked)
+    return values, torch.where(place < size * looked, inside, place + size * (groups - looked))
 
 
 def _distances(rows: Rows, others: Rows, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,7 +73,9 @@ def make_atlas(embeddings: Floats, seed: int = 0) -> Atlas | None:
         return Atlas(index, main[:, :2].astype(np.float32), "first two principal components")
     perplexity = min(30.0, (len(index) - 1) / 3)
     start = main[:, :2] / max(float(main[:, 0].std()), 1e-12) * 1e-4
-    xy = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(main)
+    xy = TSNE(2, perplexity=perplexity, init=start.astype(np.float32), max_iter=500, random_state=seed).fit_transform(
+        main
+    )
     how = f"t-SNE with perplexity {perplexity:.0f}, started from the principal components, seed {seed}"
     return Atlas(index, xy.astype(np.float32), how)
 

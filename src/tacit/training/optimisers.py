@@ -120,8 +120,7 @@ def _keep_layout(optimiser: Optimizer) -> None:
     """Before the step that follows a load, lay the loaded state out in memory as its parameters are.
 
     The fused steps walk parameter and state in the order of memory: a state that was saved by a run with
-        another
-    memory layout would silently be read in the wrong order.
+    another memory layout would silently be read in the wrong order.
     """
     loaded = False
 

@@ -73,8 +73,7 @@ class WarmupCosine(Schedule):
     """Linear warm-up, then half a cosine down to the floor.
 
     A continued training warms up again: one of these a task is the repeated cosine that the infinite schedule
-        is
-    compared with.
+    is compared with.
 
     Args:
         lr: peak rate, reached at the end of the warm-up.

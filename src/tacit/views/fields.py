@@ -1,21 +1,26 @@
-"""Smooth random functions of position: stationary, isotropic, zero-mean, unit-variance Gaussian random fields.
+"""Smooth random functions of position: stationary, isotropic, zero-mean, unit-variance Gaussian random
+fields.
 
 One contract, three ways to sample it, on grids of any rank (series, images, volumes). With correlation length
-``l`` (in units of the grid's shorter side) the variance is 1 over the ensemble, ``l -> inf`` gives a constant drawn
-from N(0, 1) and ``l -> 0`` white noise. A field is never centred or scaled by its own mean or spread: that would
-delete the constant part, which is the usual global augmentation.
+``l`` (in units of the grid's shorter side) the variance is 1 over the ensemble, ``l -> inf`` gives a constant
+drawn from N(0, 1) and ``l -> 0`` white noise. A field is never centred or scaled by its own mean or spread:
+that would delete the constant part, which is the usual global augmentation.
 
 Spectra, as functions of the frequency ``k`` in cycles per side and of the rank ``d``:
 
-* ``squared-exponential``: ``exp(-2 (pi l k)^2)``; smooth, the gradient has variance ``1 / l^2`` along each axis;
-* ``matern-1/2``, ``-3/2``, ``-5/2``: ``(1 + (2 pi l k)^2 / 2 nu)^-(nu + d/2)``; with nu = 1/2 it has no gradient;
-* ``power-law``: ``(k0^2 + k^2)^(-exponent/2)`` with ``k0 = 1 / (2 pi l)``; it has a gradient for ``exponent > d + 2``.
+* ``squared-exponential``: ``exp(-2 (pi l k)^2)``; smooth, the gradient has variance ``1 / l^2`` along each
+  axis;
+* ``matern-1/2``, ``-3/2``, ``-5/2``: ``(1 + (2 pi l k)^2 / 2 nu)^-(nu + d/2)``; with nu = 1/2 it has no
+  gradient;
+* ``power-law``: ``(k0^2 + k^2)^(-exponent/2)`` with ``k0 = 1 / (2 pi l)``; it has a gradient for ``exponent >
+  d + 2``.
 
-The last two are one family: they are scale mixtures of the first, over lengths ``l tau`` where ``tau^2`` is a multiple
-of a chi-squared variable with ``2 nu`` or ``exponent - d`` degrees of freedom. Two of the samplers use this.
+The last two are one family: they are scale mixtures of the first, over lengths ``l tau`` where ``tau^2`` is a
+multiple of a chi-squared variable with ``2 nu`` or ``exponent - d`` degrees of freedom. Two of the samplers
+use this.
 
-Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 4.2 (spectra); Rahimi and
-Recht, Random Features for Large-Scale Kernel Machines, 2007 (random Fourier features).
+Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 4.2 (spectra); Rahimi
+and Recht, Random Features for Large-Scale Kernel Machines, 2007 (random Fourier features).
 """
 
 from __future__ import annotations
@@ -34,9 +39,7 @@ from tacit.parts.draws import Draws
 SAMPLERS = ("spectral", "fourier-features", "coarse-grid")
 SPECTRA = ("squared-exponential", "matern-1/2", "matern-3/2", "matern-5/2", "power-law")
 
-DROPPED = (
-    1e-6  # share of the variance, per axis, beyond the highest frequency that the spectral sampler keeps
-)
+DROPPED = 1e-6  # share of the variance, per axis, beyond the highest frequency that the spectral sampler keeps
 PIECE = 1 << 24  # numbers that the Fourier-feature sampler holds at once
 
 _MATERN = {"matern-1/2": 0.5, "matern-3/2": 1.5, "matern-5/2": 2.5}
@@ -51,17 +54,17 @@ class FieldSampler:
     """A way to sample Gaussian random fields.
 
     Args:
-        sampler: ``spectral`` filters white noise by the square root of the spectrum on a periodic grid that is larger
-            than the window, so that opposite borders do not meet; ``fourier-features`` sums random cosines (Gaussian
-            in the limit of many; it also gives values at arbitrary points); ``coarse-grid`` spreads independent
-            normals on a few knots with cubic B-splines, divided by their local standard deviation (the cheapest for
-            short lengths, slightly anisotropic).
+        sampler: ``spectral`` filters white noise by the square root of the spectrum on a periodic grid that
+            is larger than the window, so that opposite borders do not meet; ``fourier-features`` sums random
+            cosines (Gaussian in the limit of many; it also gives values at arbitrary points); ``coarse-grid``
+            spreads independent normals on a few knots with cubic B-splines, divided by their local standard
+            deviation (the cheapest for short lengths, slightly anisotropic).
         spectrum: one of :data:`SPECTRA`.
-        exponent: exponent of the power law, > 0; samplers other than ``spectral`` need ``exponent`` above the rank of the
-            grid, since without a band limit the variance is infinite.
+        exponent: exponent of the power law, > 0; samplers other than ``spectral`` need ``exponent`` above the
+            rank of the grid, since without a band limit the variance is infinite.
         features: cosines a field, for ``fourier-features``.
-        every: sample at about every n-th position and interpolate linearly between; for large grids. With ``l`` of at
-            least .2 of the side and 4 at 224 pixels the error is below .002 standard deviations.
+        every: sample at about every n-th position and interpolate linearly between; for large grids. With
+            ``l`` of at least .2 of the side and 4 at 224 pixels the error is below .002 standard deviations.
 
     Raises:
         OptionError: for an unknown name or a value outside its range.
@@ -84,9 +87,7 @@ class FieldSampler:
         if not 0 < self.exponent < math.inf:
             raise OptionError(f"exponent must be a positive number, not {self.exponent}")
 
-    def __call__(
-        self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1
-    ) -> Tensor:
+    def __call__(self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1) -> Tensor:
         """Fields on a grid, independent over batch and count: float32 ``[batch, count, *shape]``.
 
         Args:
@@ -101,13 +102,11 @@ class FieldSampler:
         """
         return self.field(self.noise(draws, batch, shape, length, count), shape, length)
 
-    def noise(
-        self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1
-    ) -> list[Tensor]:
+    def noise(self, draws: Draws, batch: int, shape: tuple[int, ...], length: float, count: int = 1) -> list[Tensor]:
         """The random numbers behind fields, ``[batch, count, ...]`` each; arguments and errors as of a call.
 
-        They are few where spectra are smooth, so that a large batch can draw them at once and turn a few rows at a
-        time into fields.
+        They are few where spectra are smooth, so that a large batch can draw them at once and turn a few rows
+        at a time into fields.
         """
         check_length(length)
         if not 1 <= len(shape) <= 3 or min(shape) < 1:
@@ -122,12 +121,10 @@ class FieldSampler:
         shape = tuple(shape)
         few, device = self._few(shape), noise[0].device
         if self.sampler == "fourier-features":
-            phi = _cosines(*noise, _positions(shape, few, device))
+            phi = _cosines(noise[0], noise[1], _positions(shape, few, device))
         else:
             terms = self._terms(shape, length, device)
-            parts = [
-                _spread(rows * amplitude, bases) for rows, (amplitude, bases) in zip(noise, terms, strict=True)
-            ]
+            parts = [_spread(rows * amplitude, bases) for rows, (amplitude, bases) in zip(noise, terms, strict=True)]
             phi = functools.reduce(torch.add, parts)
         if few == shape:
             return phi
@@ -138,12 +135,11 @@ class FieldSampler:
         return tuple(n if self.every == 1 else min(n, max(2, -(-n // self.every))) for n in shape)
 
     def _terms(self, shape: tuple[int, ...], length: float, device: torch.device) -> list[Term]:
-        return _bases(
-            self.sampler, self.spectrum, self.exponent, shape, self._few(shape), float(length), device
-        )
+        return _bases(self.sampler, self.spectrum, self.exponent, shape, self._few(shape), float(length), device)
 
     def at(self, draws: Draws, points: Tensor, length: float, count: int = 1) -> Tensor:
-        """Fields at arbitrary points, e.g. of a point cloud, by random Fourier features whatever ``sampler`` says.
+        """Fields at arbitrary points, e.g. of a point cloud, by random Fourier features whatever ``sampler``
+        says.
 
         Args:
             points: ``[B, N, d]``, any rank ``d``, in the unit of ``length``.
@@ -157,9 +153,7 @@ class FieldSampler:
         angle = torch.einsum("bcmd,bnd->bcmn", frequencies, points.float()) + phase[..., None]
         return math.sqrt(2 / self.features) * angle.cos_().sum(2)
 
-    def _features(
-        self, draws: Draws, batch: int, count: int, rank: int, length: float
-    ) -> list[Tensor]:
+    def _features(self, draws: Draws, batch: int, count: int, rank: int, length: float) -> list[Tensor]:
         """Angular frequencies ``[batch, count, m, rank]`` and phases ``[batch, count, m]``."""
         frequencies = draws.normal(batch, count, self.features, rank) / length
         if self.spectrum != "squared-exponential":
@@ -178,9 +172,7 @@ def check_length(length: float, name: str = "length") -> None:
         OptionError: naming the argument.
     """
     if not length > 0:  # also refuses NaN
-        raise OptionError(
-            f"{name} must be a positive correlation length (1 = the shorter side), not {length}"
-        )
+        raise OptionError(f"{name} must be a positive correlation length (1 = the shorter side), not {length}")
 
 
 def _positions(shape: tuple[int, ...], few: tuple[int, ...], device: torch.device) -> list[Tensor]:
@@ -190,14 +182,15 @@ def _positions(shape: tuple[int, ...], few: tuple[int, ...], device: torch.devic
 
 
 def _spread(coefficients: Tensor, bases: tuple[Tensor, ...]) -> Tensor:
-    """Sum of products of basis functions: ``[B, F, n1, n2, ...]`` and one ``[N_a, n_a]`` an axis -> ``[B, F, N1, N2, ...]``."""
+    """Sum of products of functions: ``[B, F, n1, n2, ...]``, ``[N_a, n_a]`` an axis -> ``[B, F, N1, N2, ...]``."""
     for basis in bases:  # each contraction takes the first of the remaining axes and appends the new one
         coefficients = torch.tensordot(coefficients, basis, dims=([2], [1]))
     return coefficients
 
 
 def _cosines(frequencies: Tensor, phase: Tensor, positions: list[Tensor]) -> Tensor:
-    """``sqrt(2/m) sum_i cos(w_i . x + b_i)`` on a grid, by cos(p + q) = cos p cos q - sin p sin q as a matrix product.
+    """``sqrt(2/m) sum_i cos(w_i . x + b_i)`` on a grid, by cos(p + q) = cos p cos q - sin p sin q as a matrix
+    product.
 
     So the cosines cost as many evaluations as the grid has positions without its last axis, not with it.
     """
@@ -205,9 +198,7 @@ def _cosines(frequencies: Tensor, phase: Tensor, positions: list[Tensor]) -> Ten
     sizes = [len(axis) for axis in positions]
     cells = math.prod(sizes[:-1])
     parts = []
-    for w, b in zip(
-        *(t.split(max(1, PIECE // (count * features * cells))) for t in (frequencies, phase)), strict=True
-    ):
+    for w, b in zip(*(t.split(max(1, PIECE // (count * features * cells))) for t in (frequencies, phase)), strict=True):
         first = b[..., None]
         for a, axis in enumerate(positions[:-1]):
             first = (first[..., None] + (w[..., a, None] * axis)[..., None, :]).flatten(3)
@@ -238,17 +229,17 @@ def _bases(
     return [(a.float().to(device), tuple(b.float().to(device) for b in bases)) for a, bases in terms]
 
 
-def _harmonics(
-    spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
-) -> Term:
+def _harmonics(spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float) -> Term:
     """White noise in the real Fourier basis of a periodic grid, weighted by the root of the spectrum.
 
-    It is the filtered discrete Fourier transform of white noise, seen through a window. The grid's period is the
-    window plus four correlation lengths, so wrapping round costs no covariance that matters. Only the window's cells
-    and only the frequencies that carry variance are computed, by one matrix product an axis: for smooth spectra a
-    hundred numbers a field in place of an FFT over all cells. Rough spectra end at the grid's own highest frequency.
-    At most twice as many frequencies as the window has cells are kept along an axis; that cuts into rough spectra
-    alone, at ``l > .75``, by about 1 % of the variance.
+    It is the filtered discrete Fourier transform of white noise, seen through a window. The grid's period is
+    the window plus four correlation lengths, so wrapping round costs no covariance that matters. Only the
+    window's cells
+    and only the frequencies that carry variance are computed, by one matrix product an axis: for smooth
+        spectra a
+    hundred numbers a field in place of an FFT over all cells. Rough spectra end at the grid's own highest
+    frequency. At most twice as many frequencies as the window has cells are kept along an axis; that cuts
+    into rough spectra alone, at ``l > .75``, by about 1 % of the variance.
     """
     rank = len(positions)
     limit = _band(spectrum, exponent, rank, length)
@@ -294,16 +285,13 @@ def _band(spectrum: str, exponent: float, rank: int, length: float) -> float:
     return math.inf if freedom <= 0 else scale * DROPPED ** (-1 / freedom) / (2 * math.pi * length)
 
 
-def _splines(
-    spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float
-) -> list[Term]:
+def _splines(spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float) -> list[Term]:
     """Normals on coarse knots under cubic B-splines; spectra with a tail are sums of such over octaves of length."""
     terms = []
     for part, scale in _octaves(spectrum, exponent, len(positions), min(1.0, min(pitch) / (4 * length))):
         # Knots this far apart give the field the gradient of a squared exponential: variance 1 / l^2.
         bases = tuple(
-            _spline(x, max(1.1793 * length * scale, step / 4))
-            for x, step in zip(positions, pitch, strict=True)
+            _spline(x, max(1.1793 * length * scale, step / 4)) for x, step in zip(positions, pitch, strict=True)
         )
         terms.append((torch.full([b.shape[1] for b in bases], math.sqrt(part), dtype=torch.double), bases))
     return terms

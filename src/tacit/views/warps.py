@@ -1,8 +1,8 @@
 """Dense sampling grids: what to look up where, how much it folds and stretches, and where a point ends up.
 
-A grid ``y`` gives for every cell of the output the place in the input that is looked up, ``[B, *shape, d]``, in the
-convention of :func:`torch.nn.functional.grid_sample` with ``align_corners=False``: coordinates run from -1 to 1 between
-the outer edges, the last axis of the data first. Ranks 2 and 3.
+A grid ``y`` gives for every cell of the output the place in the input that is looked up, ``[B, *shape, d]``,
+in the convention of :func:`torch.nn.functional.grid_sample` with ``align_corners=False``: coordinates run
+from -1 to 1 between the outer edges, the last axis of the data first. Ranks 2 and 3.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def reflect(grid: Tensor) -> Tensor:
 
 
 def determinant(grid: Tensor) -> Tensor:
-    """det J of ``J = dy/dx`` by finite differences (central inside, one-sided at the borders): ``[B, *shape]``.
+    """det J of ``J = dy/dx`` by finite differences (central inside, one-sided at the borders): ``[B,
+    *shape]``.
 
     1 where nothing is stretched, below 0 where the grid folds over. Every axis needs two cells at least.
     """
@@ -67,15 +68,18 @@ def determinant(grid: Tensor) -> Tensor:
 def invert(grid: Tensor, points: Tensor, steps: int = 50, tolerance: float = 0.05) -> tuple[Tensor, Tensor]:
     """Where in the output the given points of the input are: the fixed point of ``x <- x - (y(x) - target)``.
 
-    It converges where the warp's displacement is a contraction: mild warps, and turns of less than 60 degrees.
+    It converges where the warp's displacement is a contraction: mild warps, and turns of less than 60
+    degrees.
 
     Args:
-        points: ``[B, N, d]`` in pixels, (0, 0) the centre of the first, the last axis first: ``(column, row)``.
+        points: ``[B, N, d]`` in pixels, (0, 0) the centre of the first, the last axis first: ``(column,
+            row)``.
         steps: iterations.
         tolerance: how far, in pixels, ``y(x)`` may be from the target for a point to count as found.
 
     Returns:
-        The points in the output, ``[B, N, d]``, which may lie outside of it, and which of them were found, bool ``[B, N]``.
+        The points in the output, ``[B, N, d]``, which may lie outside of it, and which of them were found,
+        bool ``[B, N]``.
     """
     shape = grid.shape[1:-1]
     size = torch.tensor(shape[::-1], device=grid.device, dtype=grid.dtype)

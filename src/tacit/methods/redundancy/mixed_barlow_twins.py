@@ -54,7 +54,7 @@ class MixedBarlowTwins(JointEmbedding):
         norm: Norm = "batch",
     ) -> None:
         super().__init__(encoder)
-        self.projector = mlp([self.dim, hidden, out], norm)
+        self.projector = mlp([self.dim, hidden, out], norm, last_bias=False)
         self.objective = Objective(lambda_, mix_scale, scale)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ def blend_(x: Tensor, factor: Tensor, kind: Tensor, limits: Limits) -> Tensor:
         kind: per sample 0 for brightness (target 0), 1 for contrast (the mean luma), 2 for saturation (the luma).
         limits: of the clamp.
     """
-    rest, zero = 1 - factor, torch.zeros_like(factor)
+    rest, zero = 1.0 - factor, torch.zeros_like(factor)
     to_mean = torch.where(kind == CONTRAST, rest, zero).to(x.device)
     to_luma = torch.where(kind == SATURATION, rest, zero).to(x.device)
     target = luma(x)
@@ -87,15 +87,15 @@ def turn_hue_(x: Tensor, turn: Tensor) -> Tensor:
     above, below = torch.maximum(green, blue), torch.minimum(green, blue)
     most, least = torch.maximum(above, red), torch.minimum(below, red)
     chroma = most - least
-    hue = torch.maximum(below, red, out=below).add_(above).sub_(red, alpha=2).add_(chroma)
+    hue = torch.maximum(below, red, out=below).add_(above).sub_(red, alpha=2.0).add_(chroma)
     hue.div_(least.copy_(chroma).clamp_min_(1e-12))
-    hue.copysign_(torch.sub(green, blue, out=above)).add_((6 * turn)[:, None, None])
-    hue.sub_(torch.mul(hue, 1 / 6, out=above).round_(), alpha=6)
+    hue.copysign_(torch.sub(green, blue, out=above)).add_((6.0 * turn)[:, None, None])
+    hue.sub_(torch.mul(hue, 1 / 6, out=above).round_(), alpha=6.0)
     # Share of the chroma that is taken from the largest value: distance from the channel's hue, clipped.
-    lack = torch.abs(hue, out=above).sub_(1).clamp_(0, 1)
+    lack = torch.abs(hue, out=above).sub_(1.0).clamp_(0.0, 1.0)
     torch.addcmul(most, chroma, lack, value=-1, out=red)
     for channel, offset in ((green, 1.0), (blue, -1.0)):
-        lack = torch.add(hue, offset, out=above).abs_().neg_().add_(2).clamp_(0, 1)
+        lack = torch.add(hue, offset, out=above).abs_().neg_().add_(2.0).clamp_(0.0, 1.0)
         torch.addcmul(most, chroma, lack, value=-1, out=channel)
     return x
 

@@ -171,15 +171,15 @@ class _Axis:
     @classmethod
     def of(cls, start: Tensor, length: Tensor, flip: Tensor | None, outputs: int) -> _Axis:
         step = length / outputs
-        centre = torch.addcmul(start[:, None], step[:, None], torch.arange(outputs) + 0.5)
+        centre = torch.addcmul(start[:, None], step[:, None], torch.arange(0.5, outputs))
         if flip is not None:
-            centre = torch.where(flip[:, None] > 0, (2 * start + length)[:, None] - centre, centre)
-        averages = bool((step > 1).any())
+            centre = torch.where(flip[:, None] > 0.0, (2.0 * start + length)[:, None] - centre, centre)
+        averages = bool((step > 1.0).any())
         first, end = start.floor(), (start + length - 1e-3).ceil()
         if not averages:
             # A centre beyond the outermost pixels' centres takes the outermost pixel alone.
             centre = centre.maximum(first[:, None] + 0.5).minimum(end[:, None] - 0.5)
-        return cls(centre, step.clamp_min(1), first, end, averages)
+        return cls(centre, step.clamp_min(1.0), first, end, averages)
 
     def crop(self) -> tuple[int, int]:
         """Cut off the inputs that no sample needs: returns what is left and counts from its beginning."""
@@ -189,11 +189,11 @@ class _Axis:
 
     def bands(self, inputs: int, device: torch.device) -> Bands:
         """The matrices; as ``torch.nn.functional.interpolate(antialias=True)`` weighs."""
-        pixel = torch.arange(inputs, device=device) + 0.5
+        pixel = torch.arange(0.5, inputs, device=device)
         weights = torch.sub(pixel, self.centre.to(device)[:, :, None]).abs_()
         if not self.averages:
-            return Bands(weights.neg_().add_(1).clamp_min_(0), self._blocks(inputs, device))
-        weights.mul_((-1 / self.support).to(device)[:, None, None]).add_(1).clamp_min_(0)
+            return Bands(weights.neg_().add_(1.0).clamp_min_(0.0), self._blocks(inputs, device))
+        weights.mul_((-1.0 / self.support).to(device)[:, None, None]).add_(1.0).clamp_min_(0.0)
         first, end = self.first.to(device)[:, None], self.end.to(device)[:, None]
         weights.mul_(((pixel > first) & (pixel < end))[:, None].float())
         return Bands(weights.div_(weights.sum(-1, keepdim=True)), self._blocks(inputs, device))
@@ -262,8 +262,8 @@ def _look_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Linear interpolation at ``rows [N, H]`` and ``columns [N, W]``: for large enlargements faster than matrices."""
     height, width = x.shape[2:]
     grid = x.new_empty(len(x), rows.shape[1], columns.shape[1], 2)
-    grid[..., 0] = (2 * columns / width - 1)[:, None]
-    grid[..., 1] = (2 * rows / height - 1)[:, :, None]
+    grid[..., 0] = (columns * (2.0 / width) - 1.0)[:, None]
+    grid[..., 1] = (rows * (2.0 / height) - 1.0)[:, :, None]
     return torch.nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 

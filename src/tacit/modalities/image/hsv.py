@@ -9,7 +9,8 @@ _TINY = 1e-8
 
 
 def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue, saturation and value, all in [0, 1], of colours in [0, 1]: ``[B, 3, ...]`` -> three ``[B, 1, ...]``.
+    """Hue, saturation and value, all in [0, 1], of colours in [0, 1]: ``[B, 3, ...]`` -> three ``[B, 1,
+    ...]``.
 
     The hue of a grey is 0; its saturation is 0, so a shift of its hue changes nothing.
     """
@@ -26,7 +27,7 @@ def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """Colours in [0, 1] from hue (any real, its fraction counts), saturation and value: ``[B, 1, ...]`` -> ``[B, 3, ...]``."""
+    """RGB in [0, 1] from hue (any real, its fraction counts), saturation, value: ``[B, 1, ...]`` -> ``[B, 3, ...]``."""
     offset = torch.tensor([5.0, 3.0, 1.0], device=hue.device, dtype=hue.dtype)
     sector = (hue * 6 + offset.view(3, *[1] * (hue.ndim - 2))).remainder(6)
     return value - value * saturation * torch.minimum(sector, 4 - sector).clamp(0, 1)

@@ -1,7 +1,7 @@
 """Changes of images whose parameters vary from pixel to pixel, given as fields; no randomness here.
 
-A field is ``[B, n, H, W]``. Lengths are in units of the shorter side, so a turn is a turn in pixels too, whatever
-the aspect. Constant fields give the usual global changes.
+A field is ``[B, n, H, W]``. Lengths are in units of the shorter side, so a turn is a turn in pixels too,
+whatever the aspect. Constant fields give the usual global changes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ WIDTHS = 4
 def affine_grid(fields: Mapping[str, Tensor], shape: tuple[int, int], centre: Tensor) -> Tensor:
     """The sampling grid ``y(x) = c + A(x) (x - c) + t(x)`` with ``A = R(rotation) Shear diag(exp(scale))``.
 
-    ``R(a) = [[cos a, -sin a], [sin a, cos a]]`` and ``Shear = [[1, k1], [k2, 1]]`` act on (column, row) offsets.
+    ``R(a) = [[cos a, -sin a], [sin a, cos a]]`` and ``Shear = [[1, k1], [k2, 1]]`` act on (column, row)
+    offsets.
 
     Args:
-        fields: any of ``rotation`` (``[B, 1, H, W]``, radians), ``scale`` (``[B, 1 or 2, H, W]``, log), ``shear`` and
-            ``translation`` (``[B, 2, H, W]``; column and row; translation in units of the shorter side).
+        fields: any of ``rotation`` (``[B, 1, H, W]``, radians), ``scale`` (``[B, 1 or 2, H, W]``, log),
+            ``shear`` and ``translation`` (``[B, 2, H, W]``; column and row; translation in units of the
+            shorter side).
         shape: height and width.
-        centre: what rotation, scale and shear leave in place, ``[B, 2]`` (column, row), -1 to 1 over the image.
+        centre: what rotation, scale and shear leave in place, ``[B, 2]`` (column, row), -1 to 1 over the
+            image.
 
     Returns:
         ``[B, H, W, 2]`` as :func:`torch.nn.functional.grid_sample` takes it (``align_corners=False``).
@@ -62,24 +65,22 @@ def affine_grid(fields: Mapping[str, Tensor], shape: tuple[int, int], centre: Te
 def recolour(x: Tensor, fields: Mapping[str, Tensor], additive: bool = False, blur: float = 0.0) -> Tensor:
     """Change colours by fields, in the order of the arguments below; the result is clipped to [0, 1].
 
-    Hue, saturation and brightness act in HSV on three channels. Brightness multiplies all channels of an image that
-    has another number of them, and hue and saturation do nothing to it.
+    Hue, saturation and brightness act in HSV on three channels. Brightness multiplies all channels of an
+    image that has another number of them, and hue and saturation do nothing to it.
 
     Args:
         x: ``[B, C, H, W]`` in [0, 1]; it is not changed.
-        fields: any of, ``[B, 1, H, W]`` each: ``hue`` (turns), ``saturation`` and ``brightness`` (log factors, or
-            offsets if ``additive``), ``contrast`` (log factor of the distance from the image's mean luma), ``gamma``
-            (log exponent), ``blur`` (standard deviation >= 0 in units of the shorter side); and ``noise``
-            (``[B, C, H, W]``), which is added.
+        fields: any of, ``[B, 1, H, W]`` each: ``hue`` (turns), ``saturation`` and ``brightness`` (log
+            factors, or offsets if ``additive``), ``contrast`` (log factor of the distance from the image's
+            mean luma), ``gamma`` (log exponent), ``blur`` (standard deviation >= 0 in units of the shorter
+            side); and ``noise`` (``[B, C, H, W]``), which is added.
         additive: whether saturation and brightness are offsets in place of log factors.
         blur: the unit of the copies that a local blur blends, in units of the shorter side.
 
     Returns:
         ``[B, C, H, W]``.
     """
-    if x.shape[1] == 3 and (
-        "hue" in fields or "saturation" in fields or (additive and "brightness" in fields)
-    ):
+    if x.shape[1] == 3 and ("hue" in fields or "saturation" in fields or (additive and "brightness" in fields)):
         hue, saturation, value = rgb_to_hsv(x)
         if "hue" in fields:
             hue = hue + fields["hue"]
@@ -92,7 +93,8 @@ def recolour(x: Tensor, fields: Mapping[str, Tensor], additive: bool = False, bl
         if additive:
             x = (x + fields["brightness"]).clamp(0, 1)
         else:
-            # The factor on V that stops at V = 1 keeps hue and saturation, where a clip of each channel would not.
+            # The factor on V that stops at V = 1 keeps hue and saturation, where a clip of each channel would
+            # not.
             most = x.amax(1, keepdim=True).clamp_min(1e-8)
             x = x * torch.minimum(fields["brightness"].exp(), most.reciprocal())
     if "contrast" in fields:
@@ -129,7 +131,8 @@ class Drawn:
     """What was drawn for a batch.
 
     Attributes:
-        grid: where each output pixel is looked up, ``[B, H, W, 2]``, for ``grid_sample`` (``align_corners=False``).
+        grid: where each output pixel is looked up, ``[B, H, W, 2]``, for ``grid_sample``
+            (``align_corners=False``).
         fields: the parameters by family, ``[B, n, H, W]``, zero for samples without the family; units as in
             :func:`affine_grid` and :func:`recolour`. Families that are off are absent.
         applied: which samples have a family, bool ``[B]`` each.
@@ -152,7 +155,8 @@ class Drawn:
             points: ``[B, N, 2]``, (column, row) in pixels, (0, 0) the centre of the first pixel.
 
         Returns:
-            Points ``[B, N, 2]``, which may have left the image, and whether the inversion found each, bool ``[B, N]``.
+            Points ``[B, N, 2]``, which may have left the image, and whether the inversion found each, bool
+            ``[B, N]``.
         """
         return warps.invert(self.grid, points, steps)
 

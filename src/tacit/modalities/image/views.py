@@ -79,6 +79,7 @@ class ImageViews(Views):
     def __init__(self, spec: Spec, recipes: list[Recipe]) -> None:
         self.spec = spec
         self.recipes = recipes
+        self._scratch: Tensor | None = None
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         x, count = batch["x"], len(batch["x"])
@@ -123,7 +124,7 @@ class ImageViews(Views):
         out = torch.empty(total, x.shape[1], *self.spec.size, device=x.device)
         one = out[:1].numel()
         slab = max(1, _SLAB // one) if cpu else total
-        scratch = torch.empty_like(out[:slab])
+        scratch = self._workspace(min(slab, total), out)
         size = geometry.chunk_rows(total, one, x.device)
         height, width = self.spec.size
         key = 2 * drawn.jitter.stage + ((drawn.boxes.height > height) | (drawn.boxes.width > width))
@@ -137,6 +138,13 @@ class ImageViews(Views):
             back = rows.argsort().to(x.device)
             torch.index_select(scratch[: len(rows)], 0, back, out=out[start : start + slab])
         return out
+
+    def _workspace(self, rows: int, like: Tensor) -> Tensor:
+        """Where a slab is worked on. It is kept: touching fresh memory costs as much as all the arithmetic."""
+        kept = self._scratch
+        if kept is None or len(kept) < rows or kept.shape[1:] != like.shape[1:] or kept.device != like.device:
+            kept = self._scratch = like.new_empty(rows, *like.shape[1:])
+        return kept
 
     def _one(self, source: Tensor, drawn: _Drawn, out: Tensor) -> None:
         """One chunk, written to ``out``."""

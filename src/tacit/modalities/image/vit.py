@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from timm.layers import PatchEmbed, build_sincos2d_pos_embed, resample_abs_pos_embed
+from timm.layers import PatchEmbed, build_sincos2d_pos_embed, resample_abs_pos_embed, use_fused_attn
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,14 +14,17 @@ from torch.nn import functional as F
 from tacit.errors import OptionError
 from tacit.parts.tokens import Tokens
 
+LONG = 256
+"""Tokens from which on a sample's attention matrices are not kept in memory."""
+
 
 def patch_for(size: tuple[int, int]) -> int:
     """The side of a patch that cuts images of this size into a grid of about 8x8; at most 16 pixels.
 
-    A side that divides height and width is preferred where one is within a third of the wanted side.
+    A side that divides height and width is preferred where one is within a factor of 1.5 of the wanted side.
     """
     wanted = min(max(min(size) / 8, 1), 16)
-    near = [p for p in range(1, 17) if 3 / 4 <= p / wanted <= 4 / 3]
+    near = [p for p in range(1, 17) if 2 / 3 <= p / wanted <= 3 / 2]
     return min(near, key=lambda p: (bool(size[0] % p or size[1] % p), abs(math.log(p / wanted))))
 
 
@@ -29,9 +32,8 @@ class PatchTransformer(nn.Module):
     """A timm ``VisionTransformer`` that also offers its tokens (:class:`tacit.parts.tokens.TokenEncoder`).
 
     It takes images of any size: the position embedding is resampled to their grid, and an image that patches
-        do not
-    divide is continued by its last row and column. The embedding pools as the given model does: the mean over
-    the encoded patch tokens for every encoder that is built here without pretrained weights.
+    do not divide is continued by its last row and column. The embedding pools as the given model does: the
+    mean over the encoded patch tokens for every encoder that is built here without pretrained weights.
 
     Args:
         model: built with ``dynamic_img_size`` and without a classifier.
@@ -44,6 +46,7 @@ class PatchTransformer(nn.Module):
         super().__init__()
         self.model = model
         self.dim: int = model.embed_dim
+        self._fused = bool(use_fused_attn())
         self.patch: tuple[int, int] = tuple(model.patch_embed.patch_size)
         self.target_dim: int = model.patch_embed.proj.in_channels * math.prod(self.patch)
 
@@ -99,14 +102,24 @@ class PatchTransformer(nn.Module):
             if model.pos_embed is not None and not model.no_embed_class:
                 prefix = prefix + model.pos_embed[:, : prefix.shape[1]]
             tokens = torch.cat([prefix.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], 1)
+        self._choose_attention(tokens)
         return model.norm(model.blocks(model.norm_pre(model.patch_drop(model.pos_drop(tokens)))))
+
+    def _choose_attention(self, tokens: Tensor) -> None:
+        """Plain matrix products on a CPU in bf16: the backward of torch's fused attention is slow there, and
+        a step at 32x32 takes 1.7 times as long with it. Not for long sequences, whose attention would
+        fill the memory."""
+        slow = tokens.device.type == "cpu" and torch.is_autocast_enabled("cpu") and tokens.shape[1] <= LONG
+        fused = self._fused and not slow
+        for block in self.model.blocks:
+            attention: Any = block.attn
+            if getattr(attention, "fused_attn", fused) != fused:
+                attention.fused_attn = fused
 
 
 def has_tokens(model: nn.Module) -> bool:
     """Whether :class:`PatchTransformer` can serve this timm model: plain patches and absolute positions."""
-    return (
-        type(model) is VisionTransformer and type(model.patch_embed) is PatchEmbed and model.dynamic_img_size
-    )
+    return type(model) is VisionTransformer and type(model.patch_embed) is PatchEmbed and model.dynamic_img_size
 
 
 def small_vit(
@@ -156,9 +169,7 @@ def small_vit(
         num_heads=heads,
         dynamic_img_size=True,
     )
-    with (
-        torch.no_grad()
-    ):  # starts as sines and cosines of the position: a short training has no time to find them
+    with torch.no_grad():  # starts as sines and cosines of the position: a short training has no time to find them
         position: Any = model.pos_embed
         position.copy_(build_sincos2d_pos_embed(grid, width)[None])
     return PatchTransformer(model)

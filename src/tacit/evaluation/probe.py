@@ -1,0 +1,213 @@
+"""The linear probe: how well a linear classifier on frozen embeddings does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tacit.errors import DataError, OptionError
+from tacit.evaluation import arrays
+from tacit.evaluation.arrays import Rows, as_labels, class_codes, full_precision
+from tacit.evaluation.splits import split
+
+GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+SELECTION = 100_000
+"""Most training samples that take part in choosing the regularisation; the final fit uses all."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Outcome of a linear probe.
+
+    Attributes:
+        accuracy: share of the test rows classified correctly, 0 to 1.
+        predictions: ``[Q]``, labels.
+        l2: the regularisation used.
+        validation_accuracy: accuracy on the validation part that chose it; None where there was no choice.
+        classes: the labels that occur in training, sorted: ``[C]``.
+    """
+
+    accuracy: float
+    predictions: np.ndarray
+    l2: float
+    validation_accuracy: float | None
+    classes: np.ndarray
+
+
+def linear_probe(
+    train: Any,
+    labels: Any,
+    test: Any,
+    test_labels: Any,
+    grid: Sequence[float] = GRID,
+    validation: float = 0.2,
+    seed: int = 0,
+    max_steps: int = 200,
+) -> Probe:
+    """Multinomial logistic regression on standardised embeddings, by full-batch L-BFGS.
+
+    Minimises mean cross-entropy + l2 / 2 * |W|^2, the bias unpenalised: scikit-learn's ``LogisticRegression`` on
+    the same standardised input with C = 1 / (N * l2). The l2 is the value of the grid with the best accuracy (then
+    loss) on a stratified part of the training set; the final fit is on all of it. Memory stays bounded: matrices
+    beyond 1 GiB are read in pieces at each step.
+
+    Args:
+        train: ``[N, D]``, numpy (or memmap) or torch; the work is done on its device.
+        labels: ``[N]`` integers or text, at least two different ones.
+        test: ``[Q, D]``.
+        test_labels: ``[Q]``; a label that does not occur in training counts as an error.
+        grid: values of l2, above 0; a single one is used without a choice.
+        validation: share of the training set that chooses.
+        seed: of that part.
+        max_steps: L-BFGS iterations for each fit.
+
+    Raises:
+        DataError: for empty or non-finite input, one class only, or sizes that do not match.
+        OptionError: for an impossible option.
+    """
+    rows, others = Rows.of(train, "training embeddings"), Rows.of(test, "test embeddings")
+    if rows.dim != others.dim:
+        raise DataError(f"{rows.name} have {rows.dim} dimensions, but {others.name} have {others.dim}")
+    classes, codes = class_codes(as_labels(labels, rows.n, "training labels"), "training labels")
+    truth = as_labels(test_labels, others.n, "test labels")
+    if not grid or min(grid) <= 0:
+        raise OptionError(f"grid must hold values above 0, not {list(grid)}")
+    values = sorted(grid, reverse=True)
+    with full_precision():
+        standard = _Standard(rows)
+        everything = _Part(rows, codes, np.arange(rows.n), standard)
+        choice = _choose(everything, len(classes), values, validation, seed, max_steps)
+        weights = _fit(everything, len(classes), choice.l2, max_steps, choice.weights)
+        found = [_logits(standard(piece), weights).argmax(1).cpu() for _, piece in others.pieces(standard.rows)]
+    predictions = classes[torch.cat(found).numpy()]
+    return Probe(float((predictions == truth).mean()), predictions, choice.l2, choice.accuracy, classes)
+
+
+class _Standard:
+    """Brings columns to mean 0 and standard deviation 1 (constant ones to 0), as measured on the training set.
+
+    With more columns than rows it then rotates onto an orthonormal basis of the training rows. What is orthogonal to
+    them cannot help to fit, so the penalised solution lies in their span and nothing changes but the cost.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = max(1, min(65536, 2**24 // rows.dim))
+        mean = torch.zeros(rows.dim, dtype=torch.float64, device=rows.device)
+        square = torch.zeros_like(mean)  # summed squared distance to the mean, merged piece by piece
+        for seen, piece in rows.pieces(self.rows):
+            variance, middle = torch.var_mean(piece.double(), 0, correction=0)
+            shift, count = middle - mean, len(piece)
+            mean += shift * count / (seen + count)
+            square += count * variance + shift**2 * (seen * count / (seen + count))
+        spread = (square / rows.n).sqrt()
+        constant = spread <= 1e-6 * mean.abs()  # what float32 rounding alone can spread
+        self.mean = mean.float()
+        self.scale = torch.where(constant, 0, 1 / spread.clamp_min(1e-30)).float()
+        self.rotation: Tensor | None = None
+        if rows.dim > rows.n and rows.n * rows.dim <= arrays.MEMORY:
+            self.rotation = torch.linalg.qr(self(rows.take(slice(None))).T).Q
+
+    def __call__(self, piece: Tensor) -> Tensor:
+        piece = (piece.to(self.mean.device) - self.mean) * self.scale
+        return piece if self.rotation is None else piece @ self.rotation
+
+
+class _Part:
+    """Standardised training rows at some positions with their classes, held in memory if they fit."""
+
+    def __init__(self, rows: Rows, codes: np.ndarray, index: np.ndarray, standard: _Standard) -> None:
+        self.source, self.codes, self.index, self.standard = rows, codes, index, standard
+        self.held: list[tuple[Tensor, Tensor]] | None = None
+        if len(index) * rows.dim <= arrays.MEMORY:
+            self.held = list(self.pieces())
+
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """``(x [n, D] float32, class [n] int64)`` over all of it."""
+        if self.held is not None:
+            yield from self.held
+            return
+        for start in range(0, len(self.index), self.standard.rows):
+            where = self.index[start : start + self.standard.rows]
+            target = torch.from_numpy(self.codes[where]).to(self.standard.mean.device)
+            yield self.standard(self.source.take(where)), target
+
+    def at(self, index: np.ndarray) -> _Part:
+        """Some of its rows, by position in it."""
+        return _Part(self.source, self.codes, self.index[index], self.standard)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    l2: float
+    accuracy: float | None
+    weights: Tensor | None
+
+
+def _choose(
+    part: _Part, classes: int, values: Sequence[float], validation: float, seed: int, max_steps: int
+) -> _Choice:
+    pool = np.arange(len(part.index))
+    if len(pool) > SELECTION:
+        pool = np.sort(np.random.default_rng(seed).choice(len(pool), SELECTION, replace=False))
+    fitted, held_out = split(part.codes[part.index[pool]], validation, seed)
+    if len(values) == 1 or not len(held_out):  # no class has a sample to spare
+        return _Choice(values[len(values) // 2], None, None)
+    train, valid = part.at(pool[fitted]), part.at(pool[held_out])
+    best, best_loss, weights = _Choice(values[0], -1.0, None), float("inf"), None
+    for l2 in values:  # from strong to weak, each from where the last one ended
+        weights = _fit(train, classes, l2, max_steps, weights)
+        right, loss = 0, 0.0
+        for x, target in valid.pieces():
+            logits = _logits(x, weights)
+            right += int((logits.argmax(1) == target).sum())
+            loss += float(F.cross_entropy(logits, target, reduction="sum"))
+        accuracy = right / len(held_out)
+        if best.accuracy is None or (accuracy, -loss) > (best.accuracy, -best_loss):
+            best, best_loss = _Choice(l2, accuracy, weights), loss
+    return best
+
+
+def _logits(x: Tensor, weights: Tensor) -> Tensor:
+    return torch.addmm(weights[-1], x, weights[:-1])
+
+
+def _fit(part: _Part, classes: int, l2: float, max_steps: int, start: Tensor | None) -> Tensor:
+    """Weights ``[D + 1, C]`` (the last row is the bias) at the minimum of the penalised loss."""
+    first, _ = next(part.pieces())
+    weights = torch.zeros(first.shape[1] + 1, classes, device=first.device) if start is None else start.clone()
+    weights.requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [weights],
+        max_iter=max_steps,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-8,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
+    n = len(part.index)
+
+    @torch.no_grad()
+    def closure() -> Tensor:
+        # By hand, because the gradient of each piece is added up before the next one is read.
+        slope = torch.zeros_like(weights)
+        loss = torch.zeros((), dtype=torch.float64, device=weights.device)
+        for x, target in part.pieces():
+            log = F.log_softmax(_logits(x, weights), 1)
+            loss -= log.gather(1, target[:, None]).double().sum()
+            excess = log.exp_()
+            excess.scatter_add_(1, target[:, None], torch.full_like(excess[:, :1], -1.0))
+            slope[:-1].addmm_(x.T, excess)
+            slope[-1] += excess.sum(0)
+        slope /= n
+        slope[:-1] += l2 * weights[:-1]
+        weights.grad = slope
+        return loss / n + l2 / 2 * weights[:-1].double().square().sum()
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return weights.detach()

@@ -1,0 +1,132 @@
+"""One evaluation of several representations of the same samples, as ``tacit evaluate`` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tacit.errors import DataError
+from tacit.evaluation.arrays import Rows, as_labels
+from tacit.evaluation.bootstrap import bootstrap_interval
+from tacit.evaluation.knn import knn_predict
+from tacit.evaluation.probe import linear_probe
+from tacit.evaluation.rankme import spectrum
+
+
+def evaluate(
+    train_sets: Mapping[str, Any],
+    test_sets: Mapping[str, Any] | None = None,
+    y_train: Any = None,
+    y_test: Any = None,
+    *,
+    k: int = 20,
+    temperature: float = 0.07,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """k-NN, linear probe and label-free ranks of named representations of the same samples.
+
+    Args:
+        train_sets: e.g. ``{"raw": [N, P], "random": [N, D], "trained": [N, D]}``, row i of each the same sample.
+        test_sets: the same names for the held-out samples; not needed without labels.
+        y_train, y_test: ``[N]`` and ``[Q]`` labels. Without ``y_train`` there are only the label-free figures, of
+            the training samples.
+        k, temperature: of the k-NN vote.
+        seed: of the probe's validation part and of the bootstrap.
+
+    Returns:
+        Plain data that JSON can hold. Always: ``rankme`` {name: value}, ``spectrum`` {name: {stable_rank,
+        participation_ratio, top10_share, hard_rank, dim, ...}}, ``n_train``, ``n_test`` (0 without a test set) and
+        ``warnings``, a list of sentences. With labels also: ``knn`` and ``linear`` {name: {accuracy, low, high}}
+        (shares from 0 to 1, with 95 % bootstrap intervals over the test samples; ``linear`` also ``l2``),
+        ``classes`` (how many there are in training) and ``k`` as used.
+
+    Raises:
+        DataError: for empty or non-finite sets, sets of unequal length, or labels that do not fit or are of one class.
+    """
+    train = _named(train_sets, "train")
+    test = _named(test_sets, "test") if test_sets else {}
+    n_train, n_test = _length(train), _length(test) if test else 0
+    notes: list[str] = []
+    result: dict[str, Any] = {"rankme": {}, "spectrum": {}, "n_train": n_train, "n_test": n_test, "warnings": notes}
+    for name, rows in train.items():
+        found = spectrum(rows)
+        result["rankme"][name] = found.rankme
+        result["spectrum"][name] = found.as_dict()
+        notes += [f"{name}: {note}" for note in found.warnings]
+    if "raw" in train and "raw" in test and train["raw"].dim == test["raw"].dim:
+        shared = shared_rows(train["raw"], test["raw"])
+        if shared:
+            notes.append(f"{shared} of {n_test} test samples are exact copies of training samples")
+    if y_train is None:
+        return result
+
+    if not test or y_test is None:
+        raise DataError("labels need a test set with labels too; divide one data set with split()")
+    if set(train) != set(test):
+        raise DataError(f"train and test must hold the same names, not {sorted(train)} and {sorted(test)}")
+    labels, truth = as_labels(y_train, n_train, "training labels"), as_labels(y_test, n_test, "test labels")
+    notes += _classes_apart(labels, truth)
+    if k > n_train:
+        notes.append(f"k lowered from {k} to {n_train}, the number of training samples")
+        k = n_train
+    result.update(knn={}, linear={}, classes=len(np.unique(labels)), k=k)
+    for name, rows in train.items():
+        vote = knn_predict(rows, labels, test[name], k, temperature)
+        result["knn"][name] = _score(vote.predictions == truth, seed)
+        probe = linear_probe(rows, labels, test[name], truth, seed=seed)
+        result["linear"][name] = {**_score(probe.predictions == truth, seed), "l2": probe.l2}
+    return result
+
+
+def shared_rows(train: Any, test: Any) -> int:
+    """How many test rows equal some training row exactly; found by hashing, confirmed by comparison."""
+    bank, queries = Rows.of(train, "training samples"), Rows.of(test, "test samples")
+    known = np.concatenate(list(_hashes(bank)))
+    hashes = np.concatenate(list(_hashes(queries)))
+    known, where = np.unique(known, return_index=True)
+    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    hits = np.flatnonzero(known[place] == hashes)
+    step = max(1, 2**22 // bank.dim)
+    return sum(
+        int((queries.take(part).cpu() == bank.take(where[place[part]]).cpu()).all(1).sum())
+        for part in (hits[i : i + step] for i in range(0, len(hits), step))
+    )
+
+
+def _hashes(rows: Rows) -> Iterator[np.ndarray]:
+    """One 64-bit number a row: a random linear form of its float32 bits, modulo 2^64."""
+    factors = np.random.default_rng(0x5EED).integers(1, 2**63, size=rows.dim, dtype=np.uint64) * 2 + 1
+    for _, piece in rows.pieces(max(1, 2**20 // rows.dim)):
+        words = (piece.cpu().numpy() + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0 turns -0 into 0
+        yield (words * factors).sum(1, dtype=np.uint64)
+
+
+def _named(sets: Mapping[str, Any], part: str) -> dict[str, Rows]:
+    if not sets:
+        raise DataError(f"there is no {part} set to evaluate")
+    return {name: Rows(data, f"'{name}' ({part})").check() for name, data in sets.items()}
+
+
+def _length(sets: dict[str, Rows]) -> int:
+    lengths = {rows.name: rows.n for rows in sets.values()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise DataError(f"all representations must be of the same samples, but their numbers differ: {listed}")
+    return next(iter(lengths.values()))
+
+
+def _classes_apart(labels: np.ndarray, truth: np.ndarray) -> list[str]:
+    notes = []
+    for here, there, without in ((truth, labels, "training"), (labels, truth, "test")):
+        missing = np.setdiff1d(here, there)
+        if len(missing):
+            listed = ", ".join(str(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            notes.append(f"{len(missing)} class(es) without a {without} sample: {listed}")
+    return notes
+
+
+def _score(correct: np.ndarray, seed: int) -> dict[str, float]:
+    low, high = bootstrap_interval(correct, seed=seed)
+    return {"accuracy": float(correct.mean()), "low": low, "high": high}
