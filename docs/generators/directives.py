@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tacit
 from generators import entries, results
 from generators.markdown import code, described, parameters, parse, table
-from generators.source import ROOT, public, read, tree
+from generators.source import ROOT, imports, public, read, tree
 from tacit.registry import PACKAGE, catalogue
 
 DIRECTIVE = re.compile(r"^<!-- generated: (\S+)(?: (.+?))? -->$", re.M)
@@ -41,6 +41,11 @@ def api(target: str) -> str:
 def module(name: str) -> str:
     """Every public documented class and function of a module."""
     return "\n\n".join(described(thing) for thing in public(name))
+
+
+def exports(package: str) -> str:
+    """The names that a package imports from its modules for its users."""
+    return "\n\n".join(described(read(target)) for target in imports(package).values())
 
 
 def exported(_: str) -> str:
@@ -123,6 +128,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "commands": commands,
     "constants": constants,
     "exported": exported,
+    "exports": exports,
     "listing": listing,
     "module": module,
     "objectives": objectives,

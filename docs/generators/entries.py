@@ -93,6 +93,8 @@ def page(entry: Entry) -> str:
     for part in inner:
         parts += [f"Those of `{part.name}` are options too:", parse(part.doc).text, parameters(part)]
     objective = objective_of(entry.target) if entry.kind == "method" else None
+    if entry.kind == "metric":
+        parts.append("This and the functions around it are described in [Measures](../reference/measures.md).")
     if objective is not None:
         parts += ["## The loss", f"`{objective.target.replace(':', '.')}`: {parse(objective.doc).text}"]
     return "\n\n".join([*parts, *_claim(entry)]) + "\n"

@@ -74,7 +74,7 @@ def objective_of(target: str) -> Thing | None:
     for part in ast.walk(node):
         if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "self.objective":
             called = part.value.func if isinstance(part.value, ast.Call) else None
-            found = _imports(module).get(ast.unparse(called)) if called else None
+            found = imports(module).get(ast.unparse(called)) if called else None
             return read(found) if found else None
     return None
 
@@ -83,7 +83,7 @@ def parts_of(target: str, given: Sequence[str] = ()) -> list[Thing]:
     """Classes of tacit that parameters of a class are of, but those in ``given``: the transform inside views."""
     module = target.partition(":")[0]
     known = {node.name: f"{module}:{node.name}" for node in tree(module).body if isinstance(node, ast.ClassDef)}
-    known |= _imports(module)
+    known |= imports(module)
     words = (re.findall(r"\w+", p.type) for p in read(target).parameters if p.name not in given)
     return [read(known[name]) for name in dict.fromkeys(itertools.chain(*words)) if name in known]
 
@@ -161,7 +161,7 @@ def _type(module: str, annotation: ast.expr | None) -> str:
 
 def _alias(module: str, name: str) -> str:
     """What an alias of a ``Literal`` stands for, or the name itself."""
-    imported = _imports(module).get(name)
+    imported = imports(module).get(name)
     place, _, original = imported.partition(":") if imported else (module, "", name)
     for node in tree(place).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == original:
@@ -171,7 +171,7 @@ def _alias(module: str, name: str) -> str:
 
 
 @functools.cache
-def _imports(module: str) -> dict[str, str]:
+def imports(module: str) -> dict[str, str]:
     """Names that a module imports from modules of tacit, as ``module:name``."""
     found: dict[str, str] = {}
     for node in ast.walk(tree(module)):

@@ -35,7 +35,7 @@ def boxes_for(n: int, h: int, w: int, **options: object) -> geometry.Boxes:
 def test_crop_equals_torchvision(shape: tuple[int, int, int, int], size: tuple[int, int]) -> None:
     x = textured(*shape)
     boxes = boxes_for(shape[0], shape[2], shape[3], scale=(0.08, 1.0))
-    ours = geometry.crop_resize(x, boxes, size)
+    ours = geometry.crop_all(x, boxes, size)
     # Centres are float32 coordinates: their spacing, once for each axis, times the largest step between pixels.
     spacing = 2 * max(shape[2:]) * torch.finfo(torch.float32).eps
     for i in range(len(x)):
@@ -50,8 +50,8 @@ def test_crop_equals_torchvision(shape: tuple[int, int, int, int], size: tuple[i
 def test_crop_of_float_keeps_its_range() -> None:
     x = textured(4, 2, 20, 20).float() * 7 - 300
     boxes = boxes_for(4, 20, 20)
-    of_bytes = geometry.crop_resize(textured(4, 2, 20, 20), boxes, (16, 16)) * 255 * 7 - 300
-    torch.testing.assert_close(geometry.crop_resize(x, boxes, (16, 16)), of_bytes, atol=1e-3, rtol=0)
+    of_bytes = geometry.crop_all(textured(4, 2, 20, 20), boxes, (16, 16)) * 255 * 7 - 300
+    torch.testing.assert_close(geometry.crop_all(x, boxes, (16, 16)), of_bytes, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize(("h", "w", "scale"), [(32, 32, (0.2, 1.0)), (24, 90, (0.5, 1.0)), (90, 24, (0.08, 1.0))])

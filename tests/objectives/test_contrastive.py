@@ -117,7 +117,5 @@ print(peak() - before)
     ],
 )
 def test_memory_forward_and_backward(batch, limit):
-    found = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(batch)], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", MEASURE, str(batch)], capture_output=True, text=True, check=True)
     assert 0 < int(found.stdout) < limit

@@ -27,9 +27,7 @@ def test_is_the_equation(normalise):
                     t = [(v - mean) / math.sqrt(variance + 1e-6) for v in t]
                 total += sum((p - v) ** 2 for p, v in zip(prediction[b, n].tolist(), t, strict=True)) / 5
                 count += 1
-    assert MaskedError(normalise)(prediction, target, hidden).item() == pytest.approx(
-        total / count, rel=1e-12
-    )
+    assert MaskedError(normalise)(prediction, target, hidden).item() == pytest.approx(total / count, rel=1e-12)
 
 
 def test_visible_tokens_do_not_matter():

@@ -61,9 +61,7 @@ def plain_mixing(z1, z2, zm, a, perm):
 
 def plain_vicreg(z1, z2, weights):
     b, d = z1.shape
-    close = sum((x - y) ** 2 for x, y in zip(z1.flatten().tolist(), z2.flatten().tolist(), strict=True)) / (
-        b * d
-    )
+    close = sum((x - y) ** 2 for x, y in zip(z1.flatten().tolist(), z2.flatten().tolist(), strict=True)) / (b * d)
     spread = shared = 0.0
     for z in (z1, z2):
         centred = [[v - sum(c) / b for v in c] for c in columns(z)]

@@ -50,7 +50,7 @@ class Rows:
             raise DataError(f"{name} must hold real numbers, not {data.dtype}")
         if 0 in data.shape:
             raise DataError(f"{name} is empty: shape {list(data.shape)}")
-        self.data = data
+        self.data: Any = data
         self.n, self.dim = (int(side) for side in data.shape)
         self.device = data.device if isinstance(data, Tensor) else torch.device("cpu")
 

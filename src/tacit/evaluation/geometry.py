@@ -34,7 +34,7 @@ def _sphere(z: Any, least: int) -> Tensor:
     year=2020,
     url="https://arxiv.org/abs/2005.10242",
 )
-def alignment(a: Any, b: Any, alpha: float = 2) -> float:
+def alignment(a: Any, b: Any, *, alpha: float = 2) -> float:
     """Mean distance of positive pairs to the power alpha (Wang & Isola 2020): 0 (equal) to 2^alpha (opposite).
 
     Args:
@@ -59,7 +59,7 @@ def alignment(a: Any, b: Any, alpha: float = 2) -> float:
     year=2020,
     url="https://arxiv.org/abs/2005.10242",
 )
-def uniformity(z: Any, t: float = 2, chunk: int = 1024) -> float:
+def uniformity(z: Any, t: float = 2, *, chunk: int = 1024) -> float:
     """Log of the mean over pairs of exp(-t |x - y|^2) (Wang & Isola 2020): 0 when collapsed, lower is more uniform.
 
     Each pair of different samples counts once. Never below -4t; near -2t for points spread over a wide sphere.

@@ -54,7 +54,7 @@ def neighbours(
         raise DataError(f"{rows.name} have {rows.dim} dimensions, but {others.name} has {others.dim}")
     if exclude_self and rows.n != others.n:
         raise DataError(
-            f"exclude_self needs the same samples on both sides, not {rows.n} {rows.name} and {others.n} in {others.name}"
+            f"exclude_self needs the same samples on both sides, not {rows.n} in {rows.name}, {others.n} in {others.name}"
         )
     k = lowered(k, others.n - exclude_self)
     steps = chunk or (_clamp(2**23 // rows.dim, 256, 2048), _clamp(2**25 // rows.dim, 256, 8192))

@@ -17,6 +17,8 @@ from tacit.evaluation.arrays import Rows, as_labels, class_codes, full_precision
 from tacit.evaluation.splits import split
 
 GRID = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+PIECE = 65_536
+"""Most rows that are standardised at a time."""
 SELECTION = 100_000
 """Most training samples that take part in choosing the regularisation; the final fit uses all."""
 
@@ -97,7 +99,7 @@ class _Standard:
     """
 
     def __init__(self, rows: Rows) -> None:
-        self.rows = max(1, min(65536, 2**24 // rows.dim))
+        self.rows = max(1, min(PIECE, 2**24 // rows.dim))
         mean = torch.zeros(rows.dim, dtype=torch.float64, device=rows.device)
         square = torch.zeros_like(mean)  # summed squared distance to the mean, merged piece by piece
         for seen, piece in rows.pieces(self.rows):
@@ -209,5 +211,5 @@ def _fit(part: _Part, classes: int, l2: float, max_steps: int, start: Tensor | N
         weights.grad = slope
         return loss / n + l2 / 2 * weights[:-1].double().square().sum()
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     return weights.detach()

@@ -32,9 +32,7 @@ class Objective(nn.Module):
     crosses: ClassVar[Crossing]
 
     def extra_repr(self) -> str:
-        return ", ".join(
-            f"{k}={v}" for k, v in vars(self).items() if isinstance(v, (int, float)) and k != "training"
-        )
+        return ", ".join(f"{k}={v}" for k, v in vars(self).items() if isinstance(v, (int, float)) and k != "training")
 
 
 def full_precision(compute: F) -> F:
@@ -44,17 +42,13 @@ def full_precision(compute: F) -> F:
     def wrapped(self: nn.Module, *args: Any, **named: Any) -> Any:
         first = next(value for value in (*args, *named.values()) if isinstance(value, Tensor))
         with torch.autocast(first.device.type, enabled=False):
-            return compute(
-                self, *map(_widened, args), **{name: _widened(value) for name, value in named.items()}
-            )
+            return compute(self, *map(_widened, args), **{name: _widened(value) for name, value in named.items()})
 
     return cast(F, wrapped)
 
 
 def _widened(value: Any) -> Any:
-    return (
-        value.float() if isinstance(value, Tensor) and value.dtype in (torch.half, torch.bfloat16) else value
-    )
+    return value.float() if isinstance(value, Tensor) and value.dtype in (torch.half, torch.bfloat16) else value
 
 
 def check_pairs(*projections: Tensor) -> int:
@@ -65,9 +59,7 @@ def check_pairs(*projections: Tensor) -> int:
     """
     shapes = [tuple(z.shape) for z in projections]
     if len(shapes[0]) != 2 or len(set(shapes)) > 1:
-        raise ValueError(
-            f"projections must all have one shape [batch, width], not {', '.join(map(str, shapes))}"
-        )
+        raise ValueError(f"projections must all have one shape [batch, width], not {', '.join(map(str, shapes))}")
     samples = shapes[0][0] * ranks.world()[1]
     if samples < 2:
         raise ValueError(f"a batch must hold at least 2 samples to compare, not {samples}")

@@ -46,8 +46,7 @@ class MaskedError(Objective):
             )
         if hidden.shape != target.shape[:2] or hidden.dtype != torch.bool:
             raise ValueError(
-                f"hidden must be bool of shape {tuple(target.shape[:2])}, "
-                f"not {hidden.dtype} of {tuple(hidden.shape)}"
+                f"hidden must be bool of shape {tuple(target.shape[:2])}, not {hidden.dtype} of {tuple(hidden.shape)}"
             )
         if self.normalise:
             if target.shape[2] < 2:

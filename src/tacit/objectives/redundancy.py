@@ -107,9 +107,7 @@ class MixedBarlowTwins(BarlowTwins):
         """The loss as ``invariance``, ``redundancy`` and ``mixing``."""
         samples = check_pairs(z1, z2, zm)
         if partner.shape != (samples,):
-            raise ValueError(
-                f"partner must permute the {samples} samples of all ranks, not {tuple(partner.shape)}"
-            )
+            raise ValueError(f"partner must permute the {samples} samples of all ranks, not {tuple(partner.shape)}")
         h1, h2, hm = standardise(z1), standardise(z2), standardise(zm)
         excess = hm - weight * h1 - (1 - weight) * ranks.gather(h2)[ranks.local(partner)]
         mixing = torch.stack([(cross_moment(excess, h) / samples).square().sum() for h in (h1, h2)]).sum()

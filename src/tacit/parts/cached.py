@@ -37,9 +37,7 @@ def check(method: Method) -> None:
             depends on the other samples through batch norm.
     """
     if not method.in_chunks:
-        raise OptionError(
-            f"{type(method).__name__} cannot train in chunks: its loss needs more than the projections"
-        )
+        raise OptionError(f"{type(method).__name__} cannot train in chunks: its loss needs more than the projections")
     for name, module in method.named_modules():
         if isinstance(module, BATCH_NORMS) and module.training:
             raise OptionError(
@@ -101,9 +99,7 @@ def backward(
             set_device_states(*device_states)
             with autocast():
                 found = method.project(*views)
-            backward(
-                torch.stack([(z.to(g.dtype) * g).sum() for z, g in zip(found, gradient, strict=True)]).sum()
-            )
+            backward(torch.stack([(z.to(g.dtype) * g).sum() for z, g in zip(found, gradient, strict=True)]).sum())
     _average(method)
     return {name: value.detach() for name, value in terms.items()}
 
@@ -111,10 +107,7 @@ def backward(
 def _split(views: list[View], chunk: int) -> list[list[View]]:
     samples = len(views[0]["x"])
     return [
-        [
-            {k: v[start : start + chunk] if isinstance(v, Tensor) else v for k, v in view.items()}
-            for view in views
-        ]
+        [{k: v[start : start + chunk] if isinstance(v, Tensor) else v for k, v in view.items()} for view in views]
         for start in range(0, samples, chunk)
     ]
 

@@ -11,9 +11,7 @@ from torch import nn
 Norm = Literal["batch", "layer", "none"]
 
 
-def mlp(
-    sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, last_bias: bool = True
-) -> nn.Sequential:
+def mlp(sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, last_bias: bool = True) -> nn.Sequential:
     """A multi-layer perceptron ``sizes[0] -> ... -> sizes[-1]`` with ReLU between its layers.
 
     Args:

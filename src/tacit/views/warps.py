@@ -20,11 +20,6 @@ def centres(shape: tuple[int, ...], device: torch.device | str = "cpu") -> Tenso
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], -1)
 
 
-def aspect(shape: tuple[int, ...], device: torch.device | str = "cpu") -> Tensor:
-    """Length of each axis over the shortest, in a grid's order: ``[d]``. Grid times aspect is isotropic."""
-    return torch.tensor([n / min(shape) for n in reversed(shape)], device=device)
-
-
 def sample(x: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     """Look data up at a grid, reflected at the borders: ``[B, C, *shape]`` -> ``[B, C, *shape of the grid]``."""
     return F.grid_sample(x, grid.to(x.dtype), mode=mode, padding_mode="reflection", align_corners=False)
@@ -55,8 +50,7 @@ def reflect(grid: Tensor) -> Tensor:
 
 
 def determinant(grid: Tensor) -> Tensor:
-    """det J of ``J = dy/dx`` by finite differences (central inside, one-sided at the borders): ``[B,
-    *shape]``.
+    """det J of ``J = dy/dx`` by finite differences (central inside, one-sided at the borders): ``[B, *shape]``.
 
     1 where nothing is stretched, below 0 where the grid folds over. Every axis needs two cells at least.
     """
@@ -68,12 +62,10 @@ def determinant(grid: Tensor) -> Tensor:
 def invert(grid: Tensor, points: Tensor, steps: int = 50, tolerance: float = 0.05) -> tuple[Tensor, Tensor]:
     """Where in the output the given points of the input are: the fixed point of ``x <- x - (y(x) - target)``.
 
-    It converges where the warp's displacement is a contraction: mild warps, and turns of less than 60
-    degrees.
+    It converges where the warp's displacement is a contraction: mild warps, and turns of less than 60 degrees.
 
     Args:
-        points: ``[B, N, d]`` in pixels, (0, 0) the centre of the first, the last axis first: ``(column,
-            row)``.
+        points: ``[B, N, d]`` in pixels, (0, 0) the centre of the first, last axis first: (column, row).
         steps: iterations.
         tolerance: how far, in pixels, ``y(x)`` may be from the target for a point to count as found.
 

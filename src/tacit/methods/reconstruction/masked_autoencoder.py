@@ -55,9 +55,7 @@ class MaskedAutoencoder(Method):
     ) -> None:
         super().__init__(encoder)
         if not isinstance(encoder, TokenEncoder):
-            raise OptionError(
-                f"masked-autoencoder needs an encoder with tokens, which {type(encoder).__name__} is not"
-            )
+            raise OptionError(f"masked-autoencoder needs an encoder with tokens, which {type(encoder).__name__} is not")
         self.ratio = ratio
         self.decoder = TokenDecoder(encoder.dim, encoder.target_dim, width, depth, heads)
         self.objective = MaskedError(normalise)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from tacit.modalities.image.geometry import BLOCK, Bands, apply_bands
+from tacit.modalities.image.geometry import blocks
 
 
 def kernel_size(side: int) -> int:
@@ -15,43 +14,47 @@ def kernel_size(side: int) -> int:
     return max(3, int(side * 0.1) // 2 * 2 + 1)
 
 
-@functools.lru_cache(maxsize=16)
-def _taps(side: int, radius: int, device: torch.device) -> Tensor:
-    """``[radius + 1, side * side]``: which entries of a blur's matrix hold the weight at each distance.
-
-    Pixels beyond the border are those reflected at the border pixels' centres; their weights add up.
-    """
-    out = torch.arange(side)[:, None]
-    taps = torch.zeros(radius + 1, side, side)
-    for offset in range(-radius, radius + 1):
-        source = (out + offset).abs()
-        source = torch.where(source >= side, 2 * (side - 1) - source, source)
-        taps[abs(offset)].scatter_add_(1, source, torch.ones(side, 1))
-    return taps.view(radius + 1, side * side).to(device)
-
-
-def _bands(sigma: Tensor, side: int, kernel: int) -> Bands:
-    radius = min(kernel // 2, side - 1)
-    distance = torch.arange(radius + 1, device=sigma.device)
-    weights = torch.exp(-0.5 * (distance / sigma[:, None]).square())
-    weights = weights / (2 * weights.sum(1, keepdim=True) - weights[:, :1])
-    matrices = (weights @ _taps(side, radius, sigma.device)).view(len(sigma), side, side)
-    if sigma.device.type != "cpu" or side <= 2 * BLOCK:
-        return Bands(matrices, [(0, side, 0, side)])
-    starts = range(0, side, BLOCK)
-    blocks = [(i, min(i + BLOCK, side), max(0, i - radius), min(side, i + BLOCK + radius)) for i in starts]
-    return Bands(matrices, blocks)
-
-
-def gaussian_blur(x: Tensor, sigma: Tensor, kernel: int | None = None) -> Tensor:
+def gaussian_blur(x: Tensor, sigma: Tensor, kernel: int | None = None, out: Tensor | None = None) -> Tensor:
     """Convolve with a normalised Gaussian; borders are reflected.
 
     Args:
         x: ``[N, C, H, W]``.
         sigma: standard deviation in pixels, above 0, ``[N]``.
-        kernel: size of the kernel in pixels, odd; by default :func:`kernel_size` of the shorter side.
+        kernel: size of the kernel in pixels, odd; by default :func:`kernel_size` of the shorter side. It is
+            cut where the image is too small to reflect it.
+        out: where to write the result; it may be ``x``.
     """
-    height, width = x.shape[2:]
+    n, channels, height, width = x.shape
     kernel = kernel or kernel_size(min(height, width))
-    rows = _bands(sigma, height, kernel)
-    return apply_bands(x, rows, rows if height == width else _bands(sigma, width, kernel))
+    tall, wide = (min(kernel // 2, side - 1) for side in (height, width))
+    x = functional.pad(x, (wide, wide, tall, tall), mode="reflect")
+    across = x.new_empty(n, channels * (height + 2 * tall), width)
+    _convolve(x.flatten(1, 2).transpose(1, 2), _weights(sigma, wide), across.transpose(1, 2))
+    across = across.view(n * channels, height + 2 * tall, width)
+    out = x.new_empty(n, channels, height, width) if out is None else out
+    _convolve(across, _weights(sigma, tall).repeat_interleave(channels, 0), out.view(n * channels, height, width))
+    return out
+
+
+def _weights(sigma: Tensor, radius: int) -> Tensor:
+    """Weights at the distances ``0 .. radius``, ``[N, radius + 1]``; with both sides they add up to one."""
+    distance = torch.arange(0.0, radius + 1, device=sigma.device)
+    weights = torch.exp((distance / sigma[:, None]).square() * -0.5)
+    return weights / (2.0 * weights.sum(1, keepdim=True) - weights[:, :1])
+
+
+def _convolve(x: Tensor, weights: Tensor, out: Tensor) -> None:
+    """Convolve along dimension 1, ``[M, H + 2 radius, W] -> [M, H, W]``, some rows at a time.
+
+    As products of matrices: each block of rows is one band matrix, the same for all blocks, times the rows around it.
+    """
+    radius, side = weights.shape[1] - 1, out.shape[1]
+    parts = blocks(side, x.device)
+    rows = torch.arange(parts[0][1], device=x.device)
+    columns = torch.arange(len(rows) + 2 * radius, device=x.device)
+    distance = (columns - rows[:, None] - radius).abs()
+    band = functional.pad(weights, (0, 1))[:, distance.clamp_max(radius + 1)]
+    for low, high in parts:
+        count = high - low
+        part = torch.bmm(band[:, :count, : count + 2 * radius], x[:, low : high + 2 * radius])
+        out[:, low:high] = part

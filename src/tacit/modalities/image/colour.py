@@ -1,8 +1,8 @@
 """Colour changes of a batch of images, each sample with its own strengths and its own order of changes.
 
 The operations are those of ``torchvision.transforms.v2.functional`` on float images, including the clamp after each.
-Brightness, contrast and saturation are one step, ``x <- clamp(f x + (1 - f) target)`` with nothing, the mean of the
-luma or the luma itself as target, so samples with different orders share a pass; hue stands between these steps.
+Brightness, contrast and saturation are one kind of step (:func:`blend_`), so samples with different orders share a
+pass over memory; the turn of the hue stands between these steps.
 """
 
 from __future__ import annotations
@@ -57,22 +57,21 @@ def clamp_(x: Tensor, limits: Limits) -> Tensor:
     return x.clamp_(low, high)
 
 
-def blend_(x: Tensor, factor: Tensor, kind: Tensor, limits: Limits) -> Tensor:
-    """Brightness, contrast or saturation, in place: ``x <- clamp(f x + (1 - f) target)``.
+def blend_(x: Tensor, factor: Tensor, to_mean: Tensor, to_luma: Tensor, limits: Limits) -> Tensor:
+    """One step of brightness, contrast or saturation, in place.
+
+    ``x <- clamp(factor x + to_mean mean(luma(x)) + to_luma luma(x))``. Brightness by ``f`` is ``(f, 0, 0)``, contrast
+    ``(f, 1 - f, 0)``, saturation ``(f, 0, 1 - f)``.
 
     Args:
         x: ``[N, C, H, W]``.
-        factor: ``f >= 0``, ``[N]``; 1 changes nothing.
-        kind: per sample 0 for brightness (target 0), 1 for contrast (the mean luma), 2 for saturation (the luma).
+        factor, to_mean, to_luma: ``[N]``.
         limits: of the clamp.
     """
-    rest, zero = 1.0 - factor, torch.zeros_like(factor)
-    to_mean = torch.where(kind == CONTRAST, rest, zero).to(x.device)
-    to_luma = torch.where(kind == SATURATION, rest, zero).to(x.device)
     target = luma(x)
     level = target.flatten(1).mean(1).mul_(to_mean)
     target.mul_(to_luma[:, None, None]).add_(level[:, None, None])
-    x.mul_(factor.to(x.device)[:, None, None, None]).add_(target[:, None])
+    x.mul_(factor[:, None, None, None]).add_(target[:, None])
     return clamp_(x, limits)
 
 
@@ -140,25 +139,47 @@ class Jitter:
         names = ("brightness", "contrast", "saturation", "hue")
         return {name: self.factors[:, i] for i, name in enumerate(names)} | {"order": self.order}
 
+    def changes(self, channels: int) -> Changes:
+        """What to do to images with so many channels."""
+        kinds = self.order[self.order != HUE].view(-1, 3)
+        if channels != 3:
+            kinds = kinds[kinds != SATURATION].view(-1, 2)
+        factor = self.factors.gather(1, kinds)
+        rest, zero = 1.0 - factor, torch.zeros_like(factor)
+        to_mean, to_luma = (torch.where(kinds == kind, rest, zero) for kind in (CONTRAST, SATURATION))
+        turn = self.factors[:, HUE] if channels == 3 else torch.zeros(len(kinds))
+        return Changes(self.stage, turn, torch.stack([factor, to_mean, to_luma], 2))
+
+
+@dataclass
+class Changes:
+    """The changes of :class:`Jitter` in the form in which they are made, on the CPU.
+
+    Attributes:
+        stage: as there, ``[N]``.
+        turn: of the hue, ``[N]``.
+        steps: what :func:`blend_` wants for each step, ``[N, steps, 3]``.
+    """
+
+    stage: Tensor
+    turn: Tensor
+    steps: Tensor
+
     def apply_(self, x: Tensor, limits: Limits) -> Tensor:
         """Change ``x`` in place; the samples must stand in order of :attr:`stage`."""
         ends = [0, *torch.searchsorted(self.stage, torch.arange(1, 5)).tolist()]
         count = ends[4]
         if count == 0:
             return x
-        factors, order = self.factors[:count], self.order[:count]
-        kinds = order[order != HUE].view(count, 3)
-        if x.shape[1] != 3:
-            kinds = kinds[kinds != SATURATION].view(count, 2)
-        strength = factors.gather(1, kinds)
-        turn = factors[:, HUE] if x.shape[1] == 3 and bool((factors[:, HUE] != 0).any()) else None
-        limits = limits_rows(limits, slice(count))
+        steps = self.steps[:count].permute(1, 2, 0).to(x.device)
+        turns = x.shape[1] == 3 and bool((self.turn[:count] != 0.0).any())
+        turn, limits = self.turn.to(x.device), limits_rows(limits, slice(count))
         for stage in range(4):
             rows = slice(ends[stage], ends[stage + 1])
-            if turn is not None and rows.start < rows.stop:
-                turn_hue_(x[rows], turn[rows].to(x.device))
-            if stage < kinds.shape[1]:
-                blend_(x[:count], strength[:, stage], kinds[:, stage], limits)
+            if turns and rows.start < rows.stop:
+                turn_hue_(x[rows], turn[rows])
+            if stage < len(steps):
+                blend_(x[:count], *steps[stage].unbind(), limits)
         return x
 
 
@@ -191,7 +212,7 @@ def jitter(
     rows = drawn.stage.argsort(stable=True)
     out = x.index_select(0, rows.to(x.device))
     size = chunk_rows(len(x), x[0].numel(), x.device)
-    ordered = take_rows(drawn, rows)
+    ordered = take_rows(drawn.changes(x.shape[1]), rows)
     for i in range(0, len(x), size):
         part = slice(i, i + size)
         take_rows(ordered, part).apply_(out[part], (0.0, 1.0))

@@ -143,119 +143,127 @@ def _stored(boxes: Boxes, size: tuple[int, int], true_h: Tensor, true_w: Tensor)
 
 
 @dataclass
-class Bands:
-    """One matrix a sample, ``weights [N, out, in]``, and where it is not zero.
+class Axis:
+    """Where the outputs along one axis lie among the inputs, in pixels; on the CPU.
 
     Attributes:
-        blocks: ``(first output, end, first input, end)``: outside of these every matrix is zero.
-    """
-
-    weights: Tensor
-    blocks: list[tuple[int, int, int, int]]
-
-
-@dataclass
-class _Axis:
-    """Where the outputs along one axis lie among the inputs; all ``[N]`` or ``[N, out]``, on the CPU.
-
-    ``first`` and ``end`` are the whole pixels that the box touches; ``support`` is the half-width of the averaging
-    triangle, 1 where the box is enlarged.
+        centre: of each output, ``[N, out]``.
+        support: half-width of the triangle that averages, ``[N]``; 1 where the box is enlarged.
+        first, end: the whole pixels that the box touches, ``[N]``.
     """
 
     centre: Tensor
     support: Tensor
     first: Tensor
     end: Tensor
-    averages: bool
 
     @classmethod
-    def of(cls, start: Tensor, length: Tensor, flip: Tensor | None, outputs: int) -> _Axis:
+    def of(cls, start: Tensor, length: Tensor, outputs: int) -> Axis:
         step = length / outputs
         centre = torch.addcmul(start[:, None], step[:, None], torch.arange(0.5, outputs))
-        if flip is not None:
-            centre = torch.where(flip[:, None] > 0.0, (2.0 * start + length)[:, None] - centre, centre)
-        averages = bool((step > 1.0).any())
-        first, end = start.floor(), (start + length - 1e-3).ceil()
-        if not averages:
-            # A centre beyond the outermost pixels' centres takes the outermost pixel alone.
-            centre = centre.maximum(first[:, None] + 0.5).minimum(end[:, None] - 0.5)
-        return cls(centre, step.clamp_min(1.0), first, end, averages)
-
-    def crop(self) -> tuple[int, int]:
-        """Cut off the inputs that no sample needs: returns what is left and counts from its beginning."""
-        low, high = int(self.first.min()), int(self.end.max())
-        self.centre, self.first, self.end = self.centre - low, self.first - low, self.end - low
-        return low, high
-
-    def bands(self, inputs: int, device: torch.device) -> Bands:
-        """The matrices; as ``torch.nn.functional.interpolate(antialias=True)`` weighs."""
-        pixel = torch.arange(0.5, inputs, device=device)
-        weights = torch.sub(pixel, self.centre.to(device)[:, :, None]).abs_()
-        if not self.averages:
-            return Bands(weights.neg_().add_(1.0).clamp_min_(0.0), self._blocks(inputs, device))
-        weights.mul_((-1.0 / self.support).to(device)[:, None, None]).add_(1.0).clamp_min_(0.0)
-        first, end = self.first.to(device)[:, None], self.end.to(device)[:, None]
-        weights.mul_(((pixel > first) & (pixel < end))[:, None].float())
-        return Bands(weights.div_(weights.sum(-1, keepdim=True)), self._blocks(inputs, device))
-
-    def _blocks(self, inputs: int, device: torch.device) -> list[tuple[int, int, int, int]]:
-        outputs = self.centre.shape[1]
-        if device.type != "cpu" or max(inputs, outputs) <= 2 * BLOCK:
-            return [(0, outputs, 0, inputs)]
-        lows = torch.arange(0, outputs, BLOCK)
-        highs = (lows + BLOCK).clamp_max(outputs)
-        a, b = self.centre[:, lows], self.centre[:, highs - 1]
-        near = (torch.minimum(a, b) - self.support[:, None]).floor().amin(0).clamp(0, inputs - 1).int()
-        far = (torch.maximum(a, b) + self.support[:, None]).ceil().amax(0).clamp(1, inputs).int()
-        return list(zip(lows.tolist(), highs.tolist(), near.tolist(), far.tolist(), strict=True))
+        # 1e-3: a box of whole pixels stays one when its edges were scaled and rounded.
+        return cls(centre, step.clamp_min(1.0), (start + 1e-3).floor(), (start + length - 1e-3).ceil())
 
 
-def apply_bands(x: Tensor, rows: Bands, columns: Bands, gain: float = 1.0, out: Tensor | None = None) -> Tensor:
-    """``gain * rows @ x @ columns.T`` for every sample and channel: ``[N, C, h, w] -> [N, C, H, W]``."""
-    n, channels, height, width = x.shape
-    out_h, out_w = rows.weights.shape[1], columns.weights.shape[1]
+@dataclass
+class Crops:
+    """What :func:`crop_resize` needs to know of ``N`` boxes, worked out for many samples at once."""
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def of(cls, boxes: Boxes, size: tuple[int, int]) -> Crops:
+        """Crops that are resized to ``size``."""
+        rows = Axis.of(boxes.top, boxes.height, size[0])
+        columns = Axis.of(boxes.left, boxes.width, size[1])
+        mirrored = (2.0 * boxes.left + boxes.width)[:, None] - columns.centre
+        columns.centre = torch.where(boxes.flip[:, None] > 0.0, mirrored, columns.centre)
+        return cls(rows, columns)
+
+
+def blocks(side: int, device: torch.device) -> list[tuple[int, int]]:
+    """``(first, end)`` of the outputs that are computed together: all of a small image, and on an accelerator."""
+    step = side if device.type != "cpu" or side <= 2 * BLOCK else BLOCK
+    return [(low, min(low + step, side)) for low in range(0, side, step)]
+
+
+def crop_resize(x: Tensor, crops: Crops, out: Tensor | None = None) -> Tensor:
+    """Cut out boxes and resize them, antialiased: ``[N, C, h, w] -> [N, C, H, W]`` (``out``, float32).
+
+    uint8 pixels are scaled to [0, 1]; float pixels stay as they are.
+    """
+    gain = 1 / 255 if x.dtype == torch.uint8 else 1.0
+    top, bottom = int(crops.rows.first.min()), int(crops.rows.end.max())
+    left, right = int(crops.columns.first.min()), int(crops.columns.end.max())
+    x = x[:, :, top:bottom, left:right].float()
+    averages = bool((crops.rows.support > 1.0).any()) or bool((crops.columns.support > 1.0).any())
+    if not averages and x.device.type == "cpu" and crops.columns.centre.shape[1] > 2 * BLOCK:
+        return torch.mul(_look_up(x, _edged(crops.rows) - top, _edged(crops.columns) - left), gain, out=out)
+    columns = _matrices(crops.columns, left, right, averages, x.device)
+    wide = x.new_empty(len(x), x.shape[1] * (bottom - top), columns.shape[1])
+    _multiply_columns(x.flatten(1, 2), columns, crops.columns, left, gain, wide)
+    rows = _matrices(crops.rows, top, bottom, averages, x.device)
     if out is None:
-        out = x.new_empty(n, channels, out_h, out_w)
-    x = x.reshape(n, channels * height, width)
-    weights = columns.weights.transpose(1, 2)
-    if len(columns.blocks) == 1:
-        wide = torch.baddbmm(x.new_empty(()), x, weights, beta=0, alpha=gain)
-    else:
-        wide = x.new_empty(n, channels * height, out_w)
-        for low, high, near, far in columns.blocks:
-            part = torch.baddbmm(x.new_empty(()), x[:, :, near:far], weights[:, near:far, low:high], beta=0, alpha=gain)
-            wide[:, :, low:high] = part
-    wide, flat = wide.view(n * channels, height, out_w), out.view(n * channels, out_h, out_w)
-    for low, high, near, far in rows.blocks:
-        part = rows.weights[:, None, low:high, near:far].expand(n, channels, high - low, far - near)
-        part = part.reshape(n * channels, high - low, far - near)
-        if high - low == out_h:
-            torch.bmm(part, wide[:, near:far], out=flat)
-        else:
-            flat[:, low:high] = torch.bmm(part, wide[:, near:far])
+        out = x.new_empty(*x.shape[:2], rows.shape[1], columns.shape[1])
+    _multiply_rows(wide, rows, crops.rows, top, out)
     return out
 
 
-def crop_resize(x: Tensor, boxes: Boxes, size: tuple[int, int], out: Tensor | None = None) -> Tensor:
-    """Cut out ``boxes`` and resize them to ``size``, antialiased.
+def _edged(axis: Axis) -> Tensor:
+    """Centres for two neighbours' interpolation: beyond the outermost pixels' centres, the outermost alone."""
+    return axis.centre.maximum(axis.first[:, None] + 0.5).minimum(axis.end[:, None] - 0.5)
 
-    uint8 pixels are scaled to [0, 1]; float pixels stay as they are.
 
-    Args:
-        x: uint8 or float ``[N, C, h, w]``.
-        boxes: one a sample.
-        size: height and width of the result.
-        out: where to write the result, float32 ``[N, C, H, W]``.
+def _matrices(axis: Axis, low: int, high: int, averages: bool, device: torch.device) -> Tensor:
+    """``[N, out, high - low]``: the weights of the pixels ``low .. high``, as ``interpolate(antialias=True)`` has them.
+
+    A triangle of half-width ``support`` around each centre, cut at the box and normalised to sum one.
     """
-    gain = 1 / 255 if x.dtype == torch.uint8 else 1.0
-    columns = _Axis.of(boxes.left, boxes.width, boxes.flip, size[1])
-    rows = _Axis.of(boxes.top, boxes.height, None, size[0])
-    left, right = columns.crop()
-    top, bottom = rows.crop()
-    x = x[:, :, top:bottom, left:right].float()
-    if x.device.type == "cpu" and min(size) > 2 * BLOCK and not (columns.averages or rows.averages):
-        return torch.mul(_look_up(x, rows.centre, columns.centre), gain, out=out)
-    return apply_bands(x, rows.bands(bottom - top, x.device), columns.bands(right - left, x.device), gain, out)
+    pixel = torch.arange(low + 0.5, high, device=device)
+    if not averages:
+        return torch.sub(pixel, _edged(axis).to(device)[:, :, None]).abs_().neg_().add_(1.0).clamp_min_(0.0)
+    weights = torch.sub(pixel, axis.centre.to(device)[:, :, None]).abs_()
+    weights.mul_((-1.0 / axis.support).to(device)[:, None, None]).add_(1.0).clamp_min_(0.0)
+    first, end = axis.first.to(device)[:, None], axis.end.to(device)[:, None]
+    weights.mul_(((pixel > first) & (pixel < end))[:, None].float())
+    return weights.div_(weights.sum(-1, keepdim=True))
+
+
+def _bands(axis: Axis, low: int, high: int, device: torch.device) -> list[tuple[int, int, int, int]]:
+    """``(first output, end, first input, end)``: outside of these the matrices are zero. Inputs count from ``low``."""
+    parts = blocks(axis.centre.shape[1], device)
+    if len(parts) == 1:
+        return [(*parts[0], 0, high - low)]
+    ends = axis.centre[:, [a for a, _ in parts]], axis.centre[:, [b - 1 for _, b in parts]]
+    near = (torch.minimum(*ends) - axis.support[:, None]).amin(0).clamp(low, high - 1).floor().int() - low
+    far = (torch.maximum(*ends) + axis.support[:, None]).amax(0).clamp(low + 1, high).ceil().int() - low
+    return [(*part, a, b) for part, a, b in zip(parts, near.tolist(), far.tolist(), strict=True)]
+
+
+def _multiply_columns(x: Tensor, matrices: Tensor, axis: Axis, low: int, gain: float, out: Tensor) -> None:
+    """``out = gain * x @ matrices.T``, ``[N, rows, in] -> [N, rows, out]``."""
+    weights, none = matrices.transpose(1, 2), x.new_empty(())
+    bands = _bands(axis, low, low + x.shape[2], x.device)
+    for first, end, near, far in bands:
+        a, b = x[:, :, near:far], weights[:, near:far, first:end]
+        if len(bands) == 1:
+            torch.baddbmm(none, a, b, beta=0, alpha=gain, out=out)
+        else:
+            out[:, :, first:end] = torch.baddbmm(none, a, b, beta=0, alpha=gain)
+
+
+def _multiply_rows(x: Tensor, matrices: Tensor, axis: Axis, low: int, out: Tensor) -> None:
+    """``out = matrices @ x`` for every channel: ``[N, C * in, W] -> [N, C, out, W]``."""
+    n, channels, height, width = out.shape
+    x, flat = x.view(n * channels, -1, width), out.view(n * channels, height, width)
+    bands = _bands(axis, low, low + x.shape[1], x.device)
+    for first, end, near, far in bands:
+        part = matrices[:, None, first:end, near:far].expand(n, channels, end - first, far - near).flatten(0, 1)
+        if len(bands) == 1:
+            torch.bmm(part, x[:, near:far], out=flat)
+        else:
+            flat[:, first:end] = torch.bmm(part, x[:, near:far])
 
 
 def _look_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -275,9 +283,10 @@ def chunk_rows(count: int, numbers: int, device: torch.device) -> int:
 def crop_all(x: Tensor, boxes: Boxes, size: tuple[int, int]) -> Tensor:
     """:func:`crop_resize` of a whole batch, a chunk at a time."""
     out = torch.empty(len(x), x.shape[1], *size, device=x.device)
-    rows = chunk_rows(len(x), out[:1].numel(), x.device)
+    crops, rows = Crops.of(boxes, size), chunk_rows(len(x), out[:1].numel(), x.device)
     for i in range(0, len(x), rows):
-        crop_resize(x[i : i + rows], take_rows(boxes, slice(i, i + rows)), size, out[i : i + rows])
+        part = slice(i, i + rows)
+        crop_resize(x[part], take_rows(crops, part), out[part])
     return out
 
 

@@ -5,29 +5,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_TINY = 1e-8
+_TINY = 1e-12
 
 
 def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue, saturation and value, all in [0, 1], of colours in [0, 1]: ``[B, 3, ...]`` -> three ``[B, 1,
-    ...]``.
+    """Hue in turns from -0.5 to 0.5 (red is 0), saturation and value of colours in [0, 1].
 
-    The hue of a grey is 0; its saturation is 0, so a shift of its hue changes nothing.
+    A grey has no hue: saturation is 0 and the hue, some finite number, means nothing.
+
+    Args:
+        rgb: ``[B, 3, ...]``.
+
+    Returns:
+        Three tensors ``[B, 1, ...]``.
     """
     red, green, blue = rgb.split(1, 1)
-    value = torch.maximum(torch.maximum(red, green), blue)
-    spread = value - torch.minimum(torch.minimum(red, green), blue)
-    scale = spread.clamp_min(_TINY).reciprocal()
-    hue = torch.where(
-        value == red,
-        (green - blue) * scale,
-        torch.where(value == green, (blue - red) * scale + 2, (red - green) * scale + 4),
-    )
-    return (hue / 6).remainder(1), spread / value.clamp_min(_TINY), value
+    above, below = torch.maximum(green, blue), torch.minimum(green, blue)
+    value = torch.maximum(above, red)
+    chroma = value - torch.minimum(below, red)
+    # Sixths of a turn away from red, without a branch on which channel is largest; green - blue says which
+    # way.
+    away = (above + torch.maximum(below, red) - 2 * red) / (chroma + _TINY) + 1
+    return torch.copysign(away, green - blue) / 6, chroma / (value + _TINY), value
 
 
 def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """RGB in [0, 1] from hue (any real, its fraction counts), saturation, value: ``[B, 1, ...]`` -> ``[B, 3, ...]``."""
-    offset = torch.tensor([5.0, 3.0, 1.0], device=hue.device, dtype=hue.dtype)
-    sector = (hue * 6 + offset.view(3, *[1] * (hue.ndim - 2))).remainder(6)
-    return value - value * saturation * torch.minimum(sector, 4 - sector).clamp(0, 1)
+    """Colours in [0, 1] from hue (turns, any real), saturation and value: ``[B, 1, ...]`` -> ``[B, 3, ...]``."""
+    sixths = (hue - hue.round()) * 6
+    missing = torch.cat([sixths.abs() - 1, 2 - (sixths + 1).abs(), 2 - (sixths - 1).abs()], 1).clamp(0, 1)
+    return value - value * saturation * missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,26 +27,26 @@ WIDTHS = 4
 """How many copies of an image a local blur blends, from sharp to the widest, which is three times its sigma."""
 
 
-def affine_grid(fields: Mapping[str, Tensor], shape: tuple[int, int], centre: Tensor) -> Tensor:
+def affine_grid(fields: Mapping[str, Tensor], shape: tuple[int, int], centre: Tensor | None = None) -> Tensor:
     """The sampling grid ``y(x) = c + A(x) (x - c) + t(x)`` with ``A = R(rotation) Shear diag(exp(scale))``.
 
-    ``R(a) = [[cos a, -sin a], [sin a, cos a]]`` and ``Shear = [[1, k1], [k2, 1]]`` act on (column, row)
-    offsets.
+    ``R(a) = [[cos a, -sin a], [sin a, cos a]]`` and ``Shear = [[1, k1], [k2, 1]]`` act on (column, row) offsets.
 
     Args:
-        fields: any of ``rotation`` (``[B, 1, H, W]``, radians), ``scale`` (``[B, 1 or 2, H, W]``, log),
-            ``shear`` and ``translation`` (``[B, 2, H, W]``; column and row; translation in units of the
+        fields: at least one of ``rotation`` (``[B, 1, H, W]``, radians), ``scale`` (``[B, 1 or 2, H, W]``,
+            log), ``shear`` and ``translation`` (``[B, 2, H, W]``; column and row; translation in units of the
             shorter side).
         shape: height and width.
-        centre: what rotation, scale and shear leave in place, ``[B, 2]`` (column, row), -1 to 1 over the
-            image.
+        centre: what rotation, scale and shear leave in place, ``[B, 2]`` (column, row), -1 to 1 over the image;
+            its middle by default.
 
     Returns:
         ``[B, H, W, 2]`` as :func:`torch.nn.functional.grid_sample` takes it (``align_corners=False``).
     """
-    aspect = warps.aspect(shape, centre.device)
-    start = warps.centres(shape, centre.device)
-    across, down = ((start - centre[:, None, None]) * aspect).unbind(-1)
+    device = next(iter(fields.values())).device
+    wide, high = (n / min(shape) for n in shape[::-1])
+    offset = warps.centres(shape, device) if centre is None else warps.centres(shape, device) - centre[:, None, None]
+    across, down = offset[..., 0] * wide, offset[..., 1] * high
     if "scale" in fields:
         factor = fields["scale"].exp()
         across, down = across * factor[:, 0], down * factor[:, -1]
@@ -59,7 +59,10 @@ def affine_grid(fields: Mapping[str, Tensor], shape: tuple[int, int], centre: Te
     if "translation" in fields:
         shift = fields["translation"]  # a side is 2 long in the grid's coordinates
         across, down = torch.add(across, shift[:, 0], alpha=2), torch.add(down, shift[:, 1], alpha=2)
-    return torch.stack([across / aspect[0], down / aspect[1]], -1) + centre[:, None, None]
+    if wide != high:
+        across, down = across / wide, down / high
+    grid = torch.stack([across, down], 1).movedim(1, -1)  # interleaving the two in memory would only cost time
+    return grid if centre is None else grid + centre[:, None, None]
 
 
 def recolour(x: Tensor, fields: Mapping[str, Tensor], additive: bool = False, blur: float = 0.0) -> Tensor:
@@ -93,8 +96,7 @@ def recolour(x: Tensor, fields: Mapping[str, Tensor], additive: bool = False, bl
         if additive:
             x = (x + fields["brightness"]).clamp(0, 1)
         else:
-            # The factor on V that stops at V = 1 keeps hue and saturation, where a clip of each channel would
-            # not.
+            # The factor on V that stops at V = 1 keeps hue and saturation, where a clip of each channel would not.
             most = x.amax(1, keepdim=True).clamp_min(1e-8)
             x = x * torch.minimum(fields["brightness"].exp(), most.reciprocal())
     if "contrast" in fields:
@@ -136,13 +138,13 @@ class Drawn:
         fields: the parameters by family, ``[B, n, H, W]``, zero for samples without the family; units as in
             :func:`affine_grid` and :func:`recolour`. Families that are off are absent.
         applied: which samples have a family, bool ``[B]`` each.
-        centre: what rotation, scale and shear turn about, ``[B, 2]``, -1 to 1 over the image.
+        centre: what rotation, scale and shear leave in place, ``[B, 2]``, -1 to 1 over the image.
     """
 
     grid: Tensor
-    fields: dict[str, Tensor] = field(default_factory=dict)
-    applied: dict[str, Tensor] = field(default_factory=dict)
-    centre: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
+    fields: dict[str, Tensor]
+    applied: dict[str, Tensor]
+    centre: Tensor
 
     def warp_masks(self, masks: Tensor) -> Tensor:
         """The masks that belong to the changed images (nearest pixel): ``[B, H, W]`` or ``[B, C, H, W]``, any dtype."""
@@ -155,8 +157,8 @@ class Drawn:
             points: ``[B, N, 2]``, (column, row) in pixels, (0, 0) the centre of the first pixel.
 
         Returns:
-            Points ``[B, N, 2]``, which may have left the image, and whether the inversion found each, bool
-            ``[B, N]``.
+            Points ``[B, N, 2]``, which may have left the image, and whether the inversion found each,
+            bool ``[B, N]``.
         """
         return warps.invert(self.grid, points, steps)
 

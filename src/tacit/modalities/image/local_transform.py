@@ -1,7 +1,7 @@
 """Random local changes of images, as a transform usable alone; the views made of it stand in ``random_field``.
 
-The paper's sampler and strengths are not published in detail: spectra, default strengths and lengths, contrast,
-gamma, blur, noise and the random centre are our concrete reading of arXiv 2311.03629.
+The paper's sampler and strengths are not published in detail: spectra, default strengths and lengths,
+contrast, gamma, blur, noise and the random centre are our concrete reading of arXiv 2311.03629.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ class RandomField(nn.Module):
         strength: multiplies every sigma; 0 changes nothing, above 2 images lose their structure.
         spatial, colour: multiply the sigmas of the spatial and of the colour families.
         p: probability of each family, apart for each image; a number, or one by family name (others .5).
-        translation: sigma of the shift, in shorter sides. Folds appear above ``strength translation / length
-            = .25``.
+        translation: sigma of the shift, in shorter sides. Above ``strength translation / length = .25`` the
+            warp folds.
         rotation: sigma of the angle, in degrees.
-        scale: sigma of the log factor; ``isotropic``: one factor for both axes.
+        scale: sigma of the two log factors.
         shear: sigma of the two shears.
         hue: sigma of the turn, 1 = full circle.
         saturation, brightness: sigma of the log factors in HSV; of offsets if ``additive``.
@@ -81,7 +81,7 @@ class RandomField(nn.Module):
         noise: sigma of the local standard deviation of white noise; off by default.
         random_centre: turn, scale and shear about a random point of the image in place of its middle.
         additive: saturation and brightness are added, not multiplied.
-        isotropic: one scale for both axes.
+        isotropic: one scale factor for both axes.
         sampler, spectrum, exponent, features, every: see :class:`~tacit.views.fields.FieldSampler`;
             ``every=4`` samples fields at a quarter of the resolution.
         differentiable: keep gradients with respect to the images.
@@ -236,16 +236,15 @@ class RandomField(nn.Module):
         centre = plan.centre[rows]
         fields: dict[str, Tensor] = {}
         for length, sizes, noise in plan.groups:
-            phi = self.sampler.field([part[rows] for part in noise], size, length)
             factors = [(applied[n] * self.sigma[n])[:, None].expand(-1, k) for n, k in sizes.items()]
-            phi *= torch.cat(factors, 1)[:, :, None, None]
+            phi = self.sampler.field([part[rows] for part in noise], size, length, torch.cat(factors, 1))
             fields |= dict(zip(sizes, phi.split(list(sizes.values()), 1), strict=True))
         if "blur" in fields:
             fields["blur"] = fields["blur"].abs()
         if plan.white is not None:
             fields["noise"] = fields["noise"] * plan.white[rows]
         if any(name in fields for name in SPATIAL):
-            grid = affine_grid(fields, size, centre)
+            grid = affine_grid(fields, size, centre if self.random_centre else None)
         else:
             grid = warps.centres(size, centre.device).expand(len(centre), -1, -1, -1)
         return Drawn(grid, {name: fields[name] for name in plan.on}, applied, centre)

@@ -1,7 +1,7 @@
 """Views whose parameters are random fields: another angle, shift and colour at every pixel, varying smoothly.
 
-Mansfield, Afkanpour, Morningstar and Singhal, Random Field Augmentations for Self-Supervised Representation Learning,
-2023, arXiv 2311.03629. :class:`RandomField` is the transform alone.
+Mansfield, Afkanpour, Morningstar and Singhal, Random Field Augmentations for Self-Supervised Representation
+Learning, 2023, arXiv 2311.03629. :class:`RandomField` is the transform alone.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ class RandomFieldViews(Views):
             recipe.flip,
         )
         low, high = limits_of(x, batch["x"].dtype == torch.uint8)
-        span = high - low
-        x, drawn = self.transform.change((x - low) / span, draws, "all" if self.fields else "grid")
+        in_unit = isinstance(low, float)
+        x = x if in_unit else (x - low) / (high - low)
+        x, drawn = self.transform.change(x, draws, "all" if self.fields else "grid")
         assert drawn is not None
         params |= {f"local_{name}": chosen.float() for name, chosen in drawn.applied.items()}
         if recipe.jitter:
@@ -123,15 +124,15 @@ class RandomFieldViews(Views):
         grid = torch.einsum("bhwi,bji->bhwj", warps.reflect(drawn.grid), params["theta"][:, :, :2])
         params["grid"] = grid + params["theta"][:, None, None, :, 2]
         params |= {f"field_{name}": values for name, values in drawn.fields.items()}
-        return {"x": normalise(x * span + low, self.spec), **params}
+        x = x if in_unit else x * (high - low) + low
+        return {"x": normalise(x, self.spec), **params}
 
 
 def random_field_views(spec: Spec, **options: Any) -> RandomFieldViews:
     """Views with random fields: keywords of :class:`RandomField` and of :class:`RandomFieldViews`.
 
     Raises:
-        OptionError: for an unknown option (the nearest is suggested), a value of another type, or out of
-        range.
+        OptionError: for an unknown option (the nearest is suggested), a value of another type, or out of range.
     """
     own, local = parameters(RandomFieldViews, skip=2), parameters(RandomField)
     for name in options:

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tacit.errors import DataError
 from tacit.modalities.image.read_items import Items
-from tacit.modalities.image.read_pixels import Look, Misfit, look_at, pixels_of, plan_of
+from tacit.modalities.image.read_pixels import Look, Misfit, Plan, look_at, pixels_of, plan_of
 from tacit.modalities.image.stores import Cache, Store, as_tensor, fits
 
 CHUNK = 64

@@ -34,6 +34,7 @@ class Items(ABC):
     def open(self, position: int) -> tuple[Picture, int | None]:
         """The picture and its label. Raises whatever the file gives cause for."""
 
+    @abstractmethod
     def close(self, picture: Picture) -> None:
         """Let go of what :meth:`open` opened."""
 
@@ -90,6 +91,9 @@ class Objects(Items):
         if isinstance(item, (str, os.PathLike)):
             return open_picture(os.fspath(item)), _whole(label)
         return as_picture(item, where, self.layout), _whole(label)
+
+    def close(self, picture: Picture) -> None:
+        """Nothing: the pictures are the user's."""
 
 
 def _whole(label: Any) -> int | None:

@@ -131,9 +131,7 @@ def _uniform(bounds: tuple[float, float], shape: tuple[int, ...], generator: tor
     return low + (high - low) * torch.rand(shape, generator=generator)
 
 
-def image_folder(
-    path: str | os.PathLike[str], images: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-) -> Path:
+def image_folder(path: str | os.PathLike[str], images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Path:
     """Write images as PNG files in class folders, ``CLASS/NNNNN.png``, and return the folder.
 
     Args:

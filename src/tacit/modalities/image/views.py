@@ -7,6 +7,7 @@ parameters of all views are drawn in one call; samples are then worked on in chu
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,10 +68,14 @@ def evaluation_view(spec: Spec) -> Views:
 
 def normalise(x: Tensor, spec: Spec) -> Tensor:
     """``(x - mean) / std`` per channel, in place: ``[B, C, H, W]``."""
-    scale = [1 / value for value in spec.std]
-    shift = [-m * s for m, s in zip(spec.mean, scale, strict=True)]
-    x.mul_(torch.tensor(scale, device=x.device)[:, None, None])
-    return x.add_(torch.tensor(shift, device=x.device)[:, None, None])
+    scale, shift = _scale_shift(spec, x.device)
+    return x.mul_(scale).add_(shift)
+
+
+@functools.lru_cache(maxsize=16)
+def _scale_shift(spec: Spec, device: torch.device) -> tuple[Tensor, Tensor]:
+    scale = 1.0 / torch.tensor(spec.std, device=device)[:, None, None]
+    return scale, -scale * torch.tensor(spec.mean, device=device)[:, None, None]
 
 
 class ImageViews(Views):
@@ -117,27 +122,31 @@ class ImageViews(Views):
     def _render(self, x: Tensor, drawn: _Drawn) -> Tensor:
         """All views, ``[views * B, C, H, W]``.
 
-        Rows are taken a slab at a time, ordered inside it by the stage at which hue is turned (so that each chunk turns
-        runs of neighbours) and by whether they are averaged or enlarged, and put back in order at the end of the slab.
+        Rows are taken a slab at a time, ordered inside it so that samples of a chunk have as much as possible in common
+        (above all the stage at which hue is turned), and put back in order at the end of the slab.
         """
         total, cpu = len(drawn.gray), x.device.type == "cpu"
         out = torch.empty(total, x.shape[1], *self.spec.size, device=x.device)
         one = out[:1].numel()
-        slab = max(1, _SLAB // one) if cpu else total
-        scratch = self._workspace(min(slab, total), out)
-        size = geometry.chunk_rows(total, one, x.device)
+        slab = min(max(1, _SLAB // one), total) if cpu else total
+        scratch, size = self._workspace(slab, out), geometry.chunk_rows(total, one, x.device)
         height, width = self.spec.size
-        key = 2 * drawn.jitter.stage + ((drawn.boxes.height > height) | (drawn.boxes.width > width))
+        averaged = (drawn.boxes.height > height) | (drawn.boxes.width > width)
+        key = ((drawn.jitter.stage * 2 + averaged) * 2 + (drawn.sigma > 0.0)) * 2 + drawn.gray
         for start in range(0, total, slab):
             rows = key[start : start + slab].argsort(stable=True)
-            ordered = geometry.take_rows(drawn, rows + start)
+            work = self._work(geometry.take_rows(drawn, rows + start), x.shape[1])
             source = ((rows + start) % len(x)).to(x.device)
             for low in range(0, len(rows), size):
                 part = slice(low, min(low + size, len(rows)))
-                self._one(x.index_select(0, source[part]), geometry.take_rows(ordered, part), scratch[part])
+                self._one(x.index_select(0, source[part]), geometry.take_rows(work, part), scratch[part])
             back = rows.argsort().to(x.device)
             torch.index_select(scratch[: len(rows)], 0, back, out=out[start : start + slab])
         return out
+
+    def _work(self, drawn: _Drawn, channels: int) -> _Work:
+        crops = geometry.Crops.of(drawn.boxes, self.spec.size)
+        return _Work(crops, drawn.jitter.changes(channels), drawn.gray, drawn.sigma, drawn.solarize)
 
     def _workspace(self, rows: int, like: Tensor) -> Tensor:
         """Where a slab is worked on. It is kept: touching fresh memory costs as much as all the arithmetic."""
@@ -146,28 +155,44 @@ class ImageViews(Views):
             kept = self._scratch = like.new_empty(rows, *like.shape[1:])
         return kept
 
-    def _one(self, source: Tensor, drawn: _Drawn, out: Tensor) -> None:
+    def _one(self, source: Tensor, work: _Work, out: Tensor) -> None:
         """One chunk, written to ``out``."""
-        x = geometry.crop_resize(source, drawn.boxes, self.spec.size, out)
+        x = geometry.crop_resize(source, work.crops, out)
         limits = colour.limits_of(x, source.dtype == torch.uint8)
-        drawn.jitter.apply_(x, limits)
+        work.changes.apply_(x, limits)
         if x.shape[1] == 3:
-            _on_rows(x, drawn.gray, lambda part, _: colour.luma(part)[:, None].expand_as(part))
-        _on_rows(x, drawn.sigma > 0, lambda part, at: blur.gaussian_blur(part, drawn.sigma[at].to(x.device)))
+            _on_rows(x, work.gray, lambda part, _: part.copy_(colour.luma(part)[:, None].expand_as(part)))
         _on_rows(
             x,
-            drawn.solarize,
-            lambda part, at: colour.solarize_(part, colour.limits_rows(limits, at.to(x.device))),
+            work.sigma > 0.0,
+            lambda part, at: blur.gaussian_blur(part, work.sigma[at].to(x.device), out=part),
         )
+        _on_rows(x, work.solarize, lambda part, at: colour.solarize_(part, colour.limits_rows(limits, at.to(x.device))))
         normalise(x, self.spec)
 
 
-def _on_rows(x: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Replace the chosen samples (bool ``[N]``, on the CPU) by ``change(samples, their rows)``."""
+def _on_rows(x: Tensor, chosen: Tensor, change_: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """``change_(samples, their rows)``, in place, for the chosen samples (bool ``[N]``, on the CPU)."""
     at = chosen.nonzero()[:, 0]
-    if len(at):
+    if not len(at):
+        return
+    first, last = int(at[0]), int(at[-1])
+    if last - first + 1 == len(at):
+        change_(x[first : last + 1], at)
+    else:
         rows = at.to(x.device)
-        x.index_copy_(0, rows, change(x.index_select(0, rows), at))
+        x.index_copy_(0, rows, change_(x.index_select(0, rows), at))
+
+
+@dataclass
+class _Work:
+    """What is drawn in the form in which it is applied, on the CPU."""
+
+    crops: geometry.Crops
+    changes: colour.Changes
+    gray: Tensor
+    sigma: Tensor
+    solarize: Tensor
 
 
 @dataclass
@@ -206,6 +231,5 @@ class CentralView(Views):
         x, size = batch["x"], self.spec.size
         stored = (x.shape[2], x.shape[3])
         boxes = geometry.central_boxes(len(x), stored, batch.get("aspect"), size)
-        rows = geometry.chunk_rows(len(x), x[:1].numel(), x.device)
-        parts = [geometry.crop_resize(x[i : i + rows], boxes[i : i + rows], size) for i in range(0, len(x), rows)]
-        return [{"x": normalise(torch.cat(parts), self.spec), "theta": boxes.theta(stored).to(x.device)}]
+        out = normalise(geometry.crop_all(x, boxes, size), self.spec)
+        return [{"x": out, "theta": boxes.theta(stored).to(x.device)}]

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tacit.errors import DataError
+from tacit.evaluation import evaluate, knn_accuracy, linear_probe, rankme, shared_rows, split
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y = rng.integers(4, size=400)
+    trained = rng.normal(size=(4, 8))[y] * 2 + rng.normal(size=(400, 8))
+    raw, random = rng.normal(size=(400, 20)), rng.normal(size=(400, 8))
+    first, second = split(y)
+    sets = {"raw": raw, "random": random, "trained": trained}
+    return ({n: z[first] for n, z in sets.items()}, {n: z[second] for n, z in sets.items()}, y[first], y[second])
+
+
+def test_figures_are_those_of_the_parts(data):
+    train, test, y, truth = data
+    result = evaluate(train, {n: torch.tensor(z) for n, z in test.items()}, torch.tensor(y), truth, k=5)
+    assert json.loads(json.dumps(result)) == result
+    assert (result["n_train"], result["n_test"], result["classes"], result["k"]) == (len(y), len(truth), 4, 5)
+    assert result["warnings"] == []
+    for name in ("raw", "random", "trained"):
+        knn, linear = result["knn"][name], result["linear"][name]
+        assert knn["accuracy"] == pytest.approx(knn_accuracy(train[name], y, test[name], truth, k=5))
+        assert linear["accuracy"] == pytest.approx(linear_probe(train[name], y, test[name], truth).accuracy)
+        assert result["rankme"][name] == pytest.approx(rankme(train[name]))
+        for row in (knn, linear):
+            assert row["low"] <= row["accuracy"] <= row["high"]
+    assert result["knn"]["trained"]["low"] > result["knn"]["raw"]["high"]
+
+
+def test_without_labels_only_ranks(data):
+    result = evaluate(data[0])
+    assert set(result) == {"rankme", "spectrum", "n_train", "n_test", "warnings"}
+    assert set(result["rankme"]) == {"raw", "random", "trained"}
+    assert result["n_test"] == 0
+
+
+def test_warnings_name_what_is_wrong(data):
+    train, test, y, truth = data
+    few = {n: z[:12] for n, z in train.items()}
+    copied = {n: np.concatenate([z, few[n][:3]]) for n, z in test.items()}
+    labels = np.arange(12) % 3
+    result = evaluate(few, copied, labels, np.concatenate([truth, labels[:3]]))
+    text = "\n".join(result["warnings"])
+    assert "raw: 12 samples of 20 dimensions" in text
+    assert f"3 of {len(truth) + 3} test samples are exact copies" in text
+    assert "k lowered from 20 to 12" in text
+    assert "1 class(es) without a training sample: 3" in text
+    assert result["k"] == 12
+    apart = evaluate(train, {n: z[:5] for n, z in test.items()}, y, np.zeros(5, dtype=int))
+    assert "3 class(es) without a test sample: 1, 2, 3" in apart["warnings"]
+
+
+def test_collapse_to_zero_is_reported(data):
+    train, test, y, truth = data
+    zero = [{**part, "trained": np.zeros_like(part["trained"])} for part in (train, test)]
+    result = evaluate(*zero, y, truth)
+    assert result["rankme"]["trained"] == 0
+    assert any("'trained' (train)" in note and "zero" in note for note in result["warnings"])
+    assert result["linear"]["trained"]["accuracy"] < 0.5
+
+
+def test_shared_rows_counts_exact_copies_only():
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 2, size=(500, 40)).astype(np.float32)  # integers: the low bits of floats are zero
+    near = train[:50].copy()
+    near[:, 3] = 1 - near[:, 3]
+    known = {row.tobytes() for row in train}
+    test = np.concatenate([near, train[[5, 5, 9]], -0.0 * train[:1] + train[:1]])
+    assert shared_rows(train, test) == sum(row.tobytes() in known for row in test)
+    assert shared_rows(np.zeros((2, 3)), -np.zeros((1, 3))) == 1
+
+
+def test_suite_bad_input(data):
+    train, test, y, truth = data
+    nan = {**test, "trained": np.full_like(test["trained"], np.nan)}
+    with pytest.raises(DataError, match=r"'trained' \(test\) must be finite"):
+        evaluate(train, nan, y, truth)
+    with pytest.raises(DataError, match="same samples"):
+        evaluate({**train, "raw": train["raw"][1:]})
+    with pytest.raises(DataError, match="same names"):
+        evaluate(train, {"raw": test["raw"]}, y, truth)
+    with pytest.raises(DataError, match="split"):
+        evaluate(train, None, y)
+    with pytest.raises(DataError, match="two classes"):
+        evaluate(train, test, np.zeros(len(y)), truth)
+    with pytest.raises(DataError, match="no train set"):
+        evaluate({})
+    with pytest.raises(DataError, match="at least 2 training samples"):
+        evaluate({"raw": np.ones((1, 3))})
