@@ -1,10 +1,10 @@
 """Do batched views teach as well as torchvision's per-sample ones? SimCLR at equal epochs, several seeds.
 
-    python benchmarks/view_parity.py [--json FILE] [--seeds N] [--epochs N] [--train N] [--test N]
+    python benchmarks/view_parity.py [--json FILE] [--seeds N] [--first-seed N] [--epochs N] [--train N] [--test N]
 
 Both arms share encoder, head, objective, initial weights, order of samples and evaluation; only the recipe's maker
 differs. The per-sample arm is ``torchvision.transforms`` on PIL images in DataLoader workers, as its documentation
-has it. The data are CIFAR-10 in ``TACIT_DATA``, or scattered digits in three random colours where there is none.
+has it. The data are CIFAR-10 in ``TACIT_DATA``, or scattered digits in random colours where there is none.
 """
 
 from __future__ import annotations
@@ -124,6 +124,7 @@ def coloured_digits(part: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--train", type=int, default=10_000)
     parser.add_argument("--test", type=int, default=2_000)
@@ -139,7 +140,7 @@ def main() -> None:
     mean, std = (tuple(map(float, f(pixels, axis=(0, 2, 3)))) for f in (np.mean, np.std))
     spec = Spec(3, train_set[0].shape[2:], mean, std)
     arms: dict[str, list[dict[str, float]]] = {"torchvision": [], "tacit": []}
-    for seed in range(args.seeds):
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
         for name, make in (("torchvision", per_sample), ("tacit", batched)):
             arms[name].append(train(make, train_set, test_set, spec, args, seed))
             row = arms[name][-1]

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from tacit.errors import DataError, OptionError
 from tacit.evaluation import arrays, linear_probe, split
 from tacit.evaluation.arrays import Rows
-from tacit.evaluation.probe import _logits, _Part, _Standard
+from tacit.evaluation.probe import GRID, _fit, _logits, _Part, _Standard
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,6 @@ def test_agrees_with_sklearn(digits, l2):
 
 
 def test_weights_are_those_of_sklearn(digits):
-    from tacit.evaluation.probe import _fit
-
     x, y, q, _ = digits
     scaler, model = sklearn_model(x, y, 0.05)
     rows = Rows(x)
@@ -81,17 +79,30 @@ def test_statistics_are_merged_exactly(monkeypatch):
     np.testing.assert_allclose(found.std(0), [1, 1, 0], atol=1e-4)
 
 
-def test_regularisation_is_chosen_on_held_out_samples():
-    """Pure noise beside one weak direction needs a strong penalty; a clean, sharp boundary a weak one."""
+def problem(kind):
     rng = np.random.default_rng(0)
-    y = rng.integers(2, size=300)
-    noisy = rng.normal(size=(300, 200))
-    noisy[:, 0] += 1.5 * y
-    angle = rng.uniform(0, 2 * np.pi, 400)
-    sharp = np.stack([np.cos(angle), np.sin(angle)], 1)
-    sector = (angle // (2 * np.pi / 16)).astype(int)
-    assert linear_probe(noisy, y, noisy, y).l2 >= 1e-2
-    assert linear_probe(sharp, sector, sharp, sector).l2 <= 1e-4
+    if kind == "noisy":  # one weak direction among pure noise: a strong penalty helps
+        y = rng.integers(2, size=1000)
+        x = rng.normal(size=(1000, 400))
+        x[:, 0] += 1.5 * y
+        return x, y
+    angle = rng.uniform(0, 2 * np.pi, 400)  # sharp boundaries between 16 sectors: it hurts
+    return np.stack([np.cos(angle), np.sin(angle)], 1), (angle // (np.pi / 8)).astype(int)
+
+
+@pytest.mark.parametrize("kind", ["noisy", "sharp"])
+def test_regularisation_is_the_best_on_held_out_samples(kind):
+    x, y = problem(kind)
+    fitted, held_out = split(y, 0.2, seed=0)
+    z = StandardScaler().fit_transform(x)
+    score = {}
+    for l2 in GRID:
+        model = LogisticRegression(C=1 / (len(fitted) * l2), max_iter=5000).fit(z[fitted], y[fitted])
+        score[l2] = model.score(z[held_out], y[held_out])
+    assert max(score.values()) - min(score.values()) > 0.03
+    result = linear_probe(x, y, x, y)
+    assert score[result.l2] >= max(score.values()) - 1.5 / len(held_out)
+    assert result.validation_accuracy == pytest.approx(score[result.l2], abs=1.5 / len(held_out))
 
 
 def test_same_seed_same_result(digits):

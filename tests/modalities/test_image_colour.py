@@ -89,7 +89,7 @@ def test_solarize_equals_torchvision() -> None:
 def test_float_images_outside_the_unit_range_keep_their_own() -> None:
     x = pictures(3) * 40 - 10
     limits = colour.limits_of(x, unit=False)
-    bright = colour.blend_(x.clone(), torch.full((3,), 1.4), torch.zeros(3), torch.zeros(3), limits)
+    bright = colour.blend(x, torch.full((3, 1, 1), 1.4), torch.zeros(3, 1), limits)
     assert torch.equal(bright.amax((1, 2, 3)), x.amax((1, 2, 3)))
     assert bright.mean() > x.mean()
     inside = pictures(3)

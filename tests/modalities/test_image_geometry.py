@@ -9,6 +9,7 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as tvf
 
 from tacit.modalities.image import blur, geometry
+from tacit.modalities.image.boxes import NUMBERS, Boxes, central_boxes, random_boxes
 from tacit.parts.draws import Draws
 
 
@@ -16,9 +17,9 @@ def textured(n: int, c: int, h: int, w: int) -> torch.Tensor:
     return torch.randint(0, 256, (n, c, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(h + w))
 
 
-def boxes_for(n: int, h: int, w: int, **options: object) -> geometry.Boxes:
-    u = Draws.seeded(n, h, w).uniform(n, geometry.NUMBERS)
-    return geometry.random_boxes(u, (h, w), **options)  # type: ignore[arg-type]
+def boxes_for(n: int, h: int, w: int, **options: object) -> Boxes:
+    u = Draws.seeded(n, h, w).uniform(n, NUMBERS)
+    return random_boxes(u, (h, w), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -105,9 +106,9 @@ def test_theta_is_the_sampling_grid() -> None:
 
 
 def test_central_box_keeps_the_aspect() -> None:
-    boxes = geometry.central_boxes(1, (60, 100), None, (32, 32))
+    boxes = central_boxes(1, (60, 100), None, (32, 32))
     assert (boxes.top, boxes.left, boxes.height, boxes.width) == (0, 20, 60, 60)
-    squashed = geometry.central_boxes(2, (64, 64), torch.tensor([4.0, 1.0]), (32, 32))
+    squashed = central_boxes(2, (64, 64), torch.tensor([4.0, 1.0]), (32, 32))
     assert squashed.width.tolist() == [16, 64]
     assert squashed.left.tolist() == [24, 0]
 

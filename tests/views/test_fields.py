@@ -70,7 +70,7 @@ def test_variance_is_one_and_covariance_is_the_kernel(sampler: str, spectrum: st
             square = (2 * math.pi * length) ** 2 * (k[:, None] ** 2 + k[None, :] ** 2)
             wanted = filtered_covariance((1 + square / (2 * nu)) ** -(nu + 1), (down, right))
         # The mixture over octaves of the coarse grid is within .004 of the kernel.
-        bias = 0.004 if sampler == "coarse-grid" else 0.0
+        bias = 0.004 if sampler == "coarse-grid" and spectrum != "squared-exponential" else 0.0
         assert abs(value - wanted) < 4 * error + bias, (down, right, value, wanted, error)
 
 
@@ -81,7 +81,7 @@ def test_opposite_borders_do_not_meet(sampler: str, length: float, wanted: float
     phi = sample(Draws.seeded(3), 40_000, (4, 5), length)[:, 0]  # columns 0 and 4 are one shorter side apart
     products = (phi[..., 0] * phi[..., 4]).mean(1)
     error = float(products.std()) / math.sqrt(len(products))
-    assert abs(float(products.mean()) - wanted) < 4 * error + 0.012  # round the period: exp(-(1/l + 4)^2 / 2) etc.
+    assert abs(float(products.mean()) - wanted) < 4 * error + 0.001  # what meets round the period: exp(-8)
 
 
 @pytest.mark.parametrize("spectrum", ["squared-exponential", "matern-3/2", "power-law"])
@@ -124,7 +124,7 @@ def test_any_rank(sampler: str, shape: tuple[int, ...]) -> None:
         near, far = flat.select(axis + 1, 0), flat.select(axis + 1, 3)
         for products, wanted in ((near * near, 1.0), (near * far, kernel("squared-exponential", 3 / side, length))):
             each = products.reshape(len(flat), -1).mean(1)
-            assert abs(float(each.mean()) - wanted) < 4.5 * float(each.std()) / math.sqrt(len(each)) + 0.005
+            assert abs(float(each.mean()) - wanted) < 4.5 * float(each.std()) / math.sqrt(len(each)) + 0.001
     mixed = (phi[:, 0] * phi[:, 1]).reshape(6000, -1).mean(1)  # fields of one sample are independent
     assert abs(float(mixed.mean())) < 4.5 * float(mixed.std()) / math.sqrt(6000)
 
@@ -139,10 +139,10 @@ def test_values_at_points_are_those_on_the_grid() -> None:
 
 
 def test_a_coarser_sampling_of_a_smooth_field_loses_nothing_that_matters() -> None:
-    fine = FieldSampler("fourier-features")(Draws.seeded(4), 4, (112, 150), 0.2)
-    coarse = FieldSampler("fourier-features", every=4)(Draws.seeded(4), 4, (112, 150), 0.2)
-    assert float((fine - coarse).abs().max()) < 0.03
-    assert float((fine - coarse).square().mean().sqrt()) < 0.005
+    fine = FieldSampler("fourier-features")(Draws.seeded(4), 2, (224, 260), 0.2)
+    coarse = FieldSampler("fourier-features", every=4)(Draws.seeded(4), 2, (224, 260), 0.2)
+    assert float((fine - coarse).abs().max()) < 0.012
+    assert float((fine - coarse).square().mean().sqrt()) < 0.002
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

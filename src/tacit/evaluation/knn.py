@@ -41,7 +41,8 @@ def neighbours(
 
     Returns:
         ``scores`` float32 ``[Q, k]``, larger is nearer: the cosine, or minus the distance; and ``index`` int64
-        ``[Q, k]`` into the bank. Nearest first. Which of several equally near rows stands last is not defined.
+        ``[Q, k]`` into the bank. Nearest first, equally near ones in order of index; which of several equally near
+        rows are left out at the end is not defined.
 
     Raises:
         DataError: for empty or non-finite input, or if the dimensions differ.
@@ -53,9 +54,7 @@ def neighbours(
     if rows.dim != others.dim:
         raise DataError(f"{rows.name} have {rows.dim} dimensions, but {others.name} has {others.dim}")
     if exclude_self and rows.n != others.n:
-        raise DataError(
-            f"exclude_self needs the same samples on both sides, not {rows.n} in {rows.name}, {others.n} in {others.name}"
-        )
+        raise DataError(f"exclude_self needs the same samples on both sides, not {rows.n} and {others.n} samples")
     k = lowered(k, others.n - exclude_self)
     steps = chunk or (_clamp(2**23 // rows.dim, 256, 2048), _clamp(2**25 // rows.dim, 256, 8192))
     if min(steps) < 1:
@@ -119,7 +118,13 @@ def _search(
                 found, columns = _best(scores, k, values[here, -1])
                 values[here], chosen = torch.cat([values[here], found], 1).topk(k, dim=1)
                 index[here] = torch.cat([index[here], columns + first], 1).gather(1, chosen)
-    return values.clamp_(-1, 1) if origin is None else values, index
+    return _sorted(values.clamp_(-1, 1) if origin is None else values, index)
+
+
+def _sorted(scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    index, place = index.sort(dim=1)
+    scores, then = scores.gather(1, place).sort(dim=1, descending=True, stable=True)
+    return scores, index.gather(1, then)
 
 
 def _best(scores: Tensor, k: int, floor: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,8 +158,7 @@ def _distances(rows: Rows, others: Rows, index: Tensor) -> tuple[Tensor, Tensor]
         found = index[start : start + len(query)]
         near = others.take(found.flatten().cpu().numpy()).to(query.device).view(len(query), k, -1)
         scores[start : start + len(query)] = -torch.linalg.vector_norm(query[:, None] - near, dim=2)
-    scores, place = scores.sort(dim=1, descending=True, stable=True)
-    return scores, index.gather(1, place)
+    return _sorted(scores, index)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.evaluation.knn import knn_predict
 from tacit.evaluation.probe import linear_probe
 from tacit.evaluation.rankme import spectrum
+from tacit.evaluation.splits import split
+
+__all__ = ["evaluate", "shared_rows", "split"]
 
 
 def evaluate(
@@ -37,10 +40,11 @@ def evaluate(
 
     Returns:
         Plain data that JSON can hold. Always: ``rankme`` {name: value}, ``spectrum`` {name: {stable_rank,
-        participation_ratio, top10_share, hard_rank, dim, ...}}, ``n_train``, ``n_test`` (0 without a test set) and
-        ``warnings``, a list of sentences. With labels also: ``knn`` and ``linear`` {name: {accuracy, low, high}}
-        (shares from 0 to 1, with 95 % bootstrap intervals over the test samples; ``linear`` also ``l2``),
-        ``classes`` (how many there are in training) and ``k`` as used.
+        participation_ratio, top10_share, hard_rank, dim, ...}} (not of what is all zero: its rank is 0), ``n_train``,
+        ``n_test`` (0 without a test set) and ``warnings``, a list of sentences.
+        With labels also: ``knn`` and ``linear`` {name: {accuracy, low, high}}, shares from 0 to 1 with 95 % bootstrap
+        intervals over the test samples (``linear`` also ``l2``); ``classes``, how many there are in training; and
+        ``k`` as used.
 
     Raises:
         DataError: for empty or non-finite sets, sets of unequal length, or labels that do not fit or are of one class.
@@ -49,9 +53,16 @@ def evaluate(
     test = _named(test_sets, "test") if test_sets else {}
     n_train, n_test = _length(train), _length(test) if test else 0
     notes: list[str] = []
+    if n_train < 2:
+        raise DataError(f"an evaluation needs at least 2 training samples, not {n_train}")
     result: dict[str, Any] = {"rankme": {}, "spectrum": {}, "n_train": n_train, "n_test": n_test, "warnings": notes}
     for name, rows in train.items():
-        found = spectrum(rows)
+        try:
+            found = spectrum(rows)
+        except DataError as error:  # nothing but zeros: a collapse to report, not a reason to stop
+            result["rankme"][name] = 0.0
+            notes.append(str(error))
+            continue
         result["rankme"][name] = found.rankme
         result["spectrum"][name] = found.as_dict()
         notes += [f"{name}: {note}" for note in found.warnings]

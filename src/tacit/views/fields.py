@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from tacit.errors import OptionError, unknown
 from tacit.parts.draws import Draws
-from tacit.views.spectra import SPECTRA, Term, harmonics, mixture, splines
+from tacit.views.spectra import SPECTRA, Term, bumps, harmonics, mixture
 
 SAMPLERS = ("spectral", "fourier-features", "coarse-grid")
 
@@ -40,14 +40,15 @@ class FieldSampler:
         sampler: ``spectral`` filters white noise by the square root of the spectrum on a periodic grid that
             is larger than the window, so that opposite borders do not meet; ``fourier-features`` sums random
             cosines (Gaussian in the limit of many; it also gives values at arbitrary points); ``coarse-grid``
-            spreads independent normals on a few knots with cubic B-splines, divided by their local standard
-            deviation (the cheapest for short lengths, slightly anisotropic).
+            spreads independent normals on a few knots with smooth weights, divided by their local standard
+            deviation.
         spectrum: one of :data:`SPECTRA`.
         exponent: exponent of the power law, > 0; samplers other than ``spectral`` need ``exponent`` above the
             rank of the grid, since without a band limit the variance is infinite.
         features: cosines a field, for ``fourier-features``.
-        every: sample at about every n-th position and interpolate linearly between; for large grids. With
-            ``l`` of at least .2 of the side and 4 at 224 pixels the error is below .002 standard deviations.
+        every: sample at about every n-th position and interpolate linearly between. It saves time on large grids
+            with ``fourier-features`` or rough spectra, not with smooth spectra of the other two. With ``l`` of
+            at least .2 of the side and 4 at 224 pixels the error is below .002 standard deviations.
 
     Raises:
         OptionError: for an unknown name or a value outside its range.
@@ -214,5 +215,5 @@ def _bases(
     if sampler == "spectral":
         terms = [harmonics(spectrum, exponent, positions, pitch, length)]
     else:
-        terms = splines(spectrum, exponent, positions, pitch, length)
+        terms = bumps(spectrum, exponent, positions, pitch, length)
     return [(a.float().to(device), tuple(b.float().to(device) for b in bases)) for a, bases in terms]

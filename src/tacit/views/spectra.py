@@ -28,6 +28,9 @@ SPECTRA = ("squared-exponential", "matern-1/2", "matern-3/2", "matern-5/2", "pow
 
 DROPPED = 1e-6  # share of the variance, per axis, beyond the highest frequency that the spectral sampler keeps
 
+KNOTS = 0.8  # distance of a coarse grid's knots in correlation lengths
+MARGIN = 3  # knots beyond each border
+
 Term = tuple[Tensor, tuple[Tensor, ...]]
 """Amplitudes ``[n1, n2, ...]`` of normals, and for each axis the functions that they belong to, ``[N_a, n_a]``."""
 
@@ -88,25 +91,24 @@ def _band(spectrum: str, exponent: float, rank: int, length: float) -> float:
     return math.inf if freedom <= 0 else scale * DROPPED ** (-1 / freedom) / (2 * math.pi * length)
 
 
-def splines(spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float) -> list[Term]:
-    """Normals on coarse knots under cubic B-splines; spectra with a tail are sums of such over octaves of length."""
+def bumps(spectrum: str, exponent: float, positions: list[Tensor], pitch: list[float], length: float) -> list[Term]:
+    """Normals on coarse knots under Gaussian bumps; spectra with a tail are sums of such over octaves of length."""
     terms = []
-    for part, scale in _octaves(spectrum, exponent, len(positions), min(1.0, min(pitch) / (4 * length))):
-        # Knots this far apart give the field the gradient of a squared exponential: variance 1 / l^2.
-        bases = tuple(
-            _spline(x, max(1.1793 * length * scale, step / 4)) for x, step in zip(positions, pitch, strict=True)
-        )
+    for part, scale in _octaves(spectrum, exponent, len(positions), min(1.0, min(pitch) / (5 * length))):
+        bases = tuple(_bump(x, max(length * scale, step / 5)) for x, step in zip(positions, pitch, strict=True))
         terms.append((torch.full([b.shape[1] for b in bases], math.sqrt(part), dtype=torch.double), bases))
     return terms
 
 
-def _spline(x: Tensor, spacing: float) -> Tensor:
-    """Cubic B-splines on knots ``spacing`` apart, at ``x``: ``[N, knots]``, each row divided by its norm."""
-    knots = math.ceil(float(x[-1]) / spacing) + 3
-    distance = (x[:, None] / spacing - torch.arange(knots) + 1).abs()
-    inner = 2 / 3 - distance.square() + distance**3 / 2
-    outer = (2 - distance).clamp_min(0) ** 3 / 6
-    weight = torch.where(distance < 1, inner, outer)
+def _bump(x: Tensor, length: float) -> Tensor:
+    """``exp(-(x - knot)^2 / l^2)`` on knots .8 l apart: ``[N, knots]``, each row divided by its norm.
+
+    The product of two rows is ``exp(-d^2 / 2 l^2)`` up to a ripple of .001, so the sum of normals under them has a
+    squared exponential for covariance (bicubic weights on as many knots are off by .05).
+    """
+    spacing = KNOTS * length
+    knots = torch.arange(-MARGIN, math.ceil(float(x[-1]) / spacing) + MARGIN + 1)
+    weight = torch.exp(-(((x[:, None] - spacing * knots) / length) ** 2))
     return weight / weight.norm(dim=1, keepdim=True)
 
 

@@ -46,7 +46,8 @@ def sample_labels(labels: Tensor, grid: Tensor) -> Tensor:
 
 def reflect(grid: Tensor) -> Tensor:
     """The coordinates that reflection at the borders looks up: in [-1, 1], same shape."""
-    return 1 - ((grid + 1).remainder(4) - 2).abs()
+    turn = grid - 4 * (grid / 4).round()  # two reflections are a shift by 4
+    return 2 * turn.clamp(-1, 1) - turn
 
 
 def determinant(grid: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tacit.modalities.image.geometry import blocks
+from tacit.modalities.image.memory import scratch
 
 
 def kernel_size(side: int) -> int:
@@ -28,7 +29,7 @@ def gaussian_blur(x: Tensor, sigma: Tensor, kernel: int | None = None, out: Tens
     kernel = kernel or kernel_size(min(height, width))
     tall, wide = (min(kernel // 2, side - 1) for side in (height, width))
     x = functional.pad(x, (wide, wide, tall, tall), mode="reflect")
-    across = x.new_empty(n, channels * (height + 2 * tall), width)
+    across = scratch("wide", n, channels * (height + 2 * tall), width, device=x.device)
     _convolve(x.flatten(1, 2).transpose(1, 2), _weights(sigma, wide), across.transpose(1, 2))
     across = across.view(n * channels, height + 2 * tall, width)
     out = x.new_empty(n, channels, height, width) if out is None else out

@@ -1,18 +1,21 @@
 """Colour changes of a batch of images, each sample with its own strengths and its own order of changes.
 
 The operations are those of ``torchvision.transforms.v2.functional`` on float images, including the clamp after each.
-Brightness, contrast and saturation are one kind of step (:func:`blend_`), so samples with different orders share a
+Brightness, contrast and saturation are one kind of step (:func:`blend`), so samples with different orders share a
 pass over memory; the turn of the hue stands between these steps.
 """
 
 from __future__ import annotations
 
+import bisect
+import functools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tacit.modalities.image.geometry import chunk_rows, take_rows
+from tacit.modalities.image.boxes import take_rows
+from tacit.modalities.image.geometry import chunk_rows
 from tacit.parts.draws import Draws
 
 LUMA = (0.2989, 0.587, 0.114)
@@ -57,22 +60,35 @@ def clamp_(x: Tensor, limits: Limits) -> Tensor:
     return x.clamp_(low, high)
 
 
-def blend_(x: Tensor, factor: Tensor, to_mean: Tensor, to_luma: Tensor, limits: Limits) -> Tensor:
-    """One step of brightness, contrast or saturation, in place.
+def blend(x: Tensor, matrix: Tensor, to_mean: Tensor, limits: Limits, out: Tensor | None = None) -> Tensor:
+    """One step of brightness, contrast or saturation: ``clamp(matrix x + to_mean mean(luma(x)))``.
 
-    ``x <- clamp(factor x + to_mean mean(luma(x)) + to_luma luma(x))``. Brightness by ``f`` is ``(f, 0, 0)``, contrast
-    ``(f, 1 - f, 0)``, saturation ``(f, 0, 1 - f)``.
+    Brightness by ``f`` has the matrix ``f I``; contrast ``f I`` and ``to_mean`` ``1 - f``; saturation of RGB
+    ``f I + (1 - f) 1 luma^T``.
 
     Args:
         x: ``[N, C, H, W]``.
-        factor, to_mean, to_luma: ``[N]``.
+        matrix: between channels, ``[N, C, C]``; or only the factor ``f``, ``[N, 1, 1]``.
+        to_mean: ``[N, 1]``.
         limits: of the clamp.
+        out: where to write the result, not ``x``.
     """
-    target = luma(x)
-    level = target.flatten(1).mean(1).mul_(to_mean)
-    target.mul_(to_luma[:, None, None]).add_(level[:, None, None])
-    x.mul_(factor[:, None, None, None]).add_(target[:, None])
-    return clamp_(x, limits)
+    n, channels = x.shape[:2]
+    out = torch.empty_like(x) if out is None else out
+    flat, pixels = out.view(n, channels, -1), x.view(n, channels, -1)
+    means = pixels.mean(2)
+    level = means @ _luma(x.device)[:, None] if channels == 3 else means.mean(1, keepdim=True)
+    level = level.mul_(to_mean)[:, :, None]
+    if matrix.shape[1] == channels > 1:
+        torch.baddbmm(level.expand(n, channels, 1), matrix, pixels, out=flat)
+    else:
+        torch.mul(pixels, matrix, out=flat).add_(level)
+    return clamp_(out, limits)
+
+
+@functools.lru_cache(maxsize=8)
+def _luma(device: torch.device) -> Tensor:
+    return torch.tensor(LUMA, device=device)
 
 
 def turn_hue_(x: Tensor, turn: Tensor) -> Tensor:
@@ -85,17 +101,14 @@ def turn_hue_(x: Tensor, turn: Tensor) -> Tensor:
     red, green, blue = x.unbind(1)
     above, below = torch.maximum(green, blue), torch.minimum(green, blue)
     most, least = torch.maximum(above, red), torch.minimum(below, red)
-    chroma = most - least
-    hue = torch.maximum(below, red, out=below).add_(above).sub_(red, alpha=2.0).add_(chroma)
-    hue.div_(least.copy_(chroma).clamp_min_(1e-12))
+    chroma = torch.sub(most, least).add_(1e-12)
+    hue = torch.maximum(below, red, out=below).add_(above).sub_(red, alpha=2.0).add_(chroma).div_(chroma)
     hue.copysign_(torch.sub(green, blue, out=above)).add_((6.0 * turn)[:, None, None])
     hue.sub_(torch.mul(hue, 1 / 6, out=above).round_(), alpha=6.0)
-    # Share of the chroma that is taken from the largest value: distance from the channel's hue, clipped.
-    lack = torch.abs(hue, out=above).sub_(1.0).clamp_(0.0, 1.0)
-    torch.addcmul(most, chroma, lack, value=-1, out=red)
-    for channel, offset in ((green, 1.0), (blue, -1.0)):
-        lack = torch.add(hue, offset, out=above).abs_().neg_().add_(2.0).clamp_(0.0, 1.0)
-        torch.addcmul(most, chroma, lack, value=-1, out=channel)
+    # Red loses chroma with the distance from its own hue; green and blue gain it with that from their opposites.
+    torch.addcmul(most, chroma, torch.abs(hue, out=above).sub_(1.0).clamp_(0.0, 1.0), value=-1, out=red)
+    torch.addcmul(least, chroma, torch.add(hue, 1.0, out=above).abs_().sub_(1.0).clamp_(0.0, 1.0), out=green)
+    torch.addcmul(least, chroma, torch.sub(hue, 1.0, out=above).abs_().sub_(1.0).clamp_(0.0, 1.0), out=blue)
     return x
 
 
@@ -139,47 +152,57 @@ class Jitter:
         names = ("brightness", "contrast", "saturation", "hue")
         return {name: self.factors[:, i] for i, name in enumerate(names)} | {"order": self.order}
 
-    def changes(self, channels: int) -> Changes:
-        """What to do to images with so many channels."""
+    def changes(self, channels: int, device: torch.device) -> Changes:
+        """What to do to images with so many channels on ``device``."""
         kinds = self.order[self.order != HUE].view(-1, 3)
         if channels != 3:
             kinds = kinds[kinds != SATURATION].view(-1, 2)
         factor = self.factors.gather(1, kinds)
         rest, zero = 1.0 - factor, torch.zeros_like(factor)
-        to_mean, to_luma = (torch.where(kinds == kind, rest, zero) for kind in (CONTRAST, SATURATION))
-        turn = self.factors[:, HUE] if channels == 3 else torch.zeros(len(kinds))
-        return Changes(self.stage, turn, torch.stack([factor, to_mean, to_luma], 2))
+        matrix = factor[..., None, None]
+        turn = None
+        if channels == 3:
+            to_luma = torch.where(kinds == SATURATION, rest, zero)[..., None, None]
+            matrix = (matrix * torch.eye(3) + to_luma * torch.tensor(LUMA)).to(device)
+            turn = self.factors[:, HUE].to(device) if bool((self.factors[:, HUE] != 0.0).any()) else None
+        to_mean = torch.where(kinds == CONTRAST, rest, zero)[..., None]
+        return Changes(self.stage.tolist(), turn, matrix.to(device), to_mean.to(device))
 
 
 @dataclass
 class Changes:
-    """The changes of :class:`Jitter` in the form in which they are made, on the CPU.
+    """The changes of :class:`Jitter` in the form in which they are made.
 
     Attributes:
-        stage: as there, ``[N]``.
-        turn: of the hue, ``[N]``.
-        steps: what :func:`blend_` wants for each step, ``[N, steps, 3]``.
+        stage: as there, ``N`` of them in ascending order.
+        turn: of the hue, ``[N]``, or None where none is turned.
+        matrix, to_mean: what :func:`blend` wants for each step, ``[N, steps, ...]``.
     """
 
-    stage: Tensor
-    turn: Tensor
-    steps: Tensor
+    stage: list[int]
+    turn: Tensor | None
+    matrix: Tensor
+    to_mean: Tensor
 
-    def apply_(self, x: Tensor, limits: Limits) -> Tensor:
-        """Change ``x`` in place; the samples must stand in order of :attr:`stage`."""
-        ends = [0, *torch.searchsorted(self.stage, torch.arange(1, 5)).tolist()]
-        count = ends[4]
-        if count == 0:
+    def apply(self, x: Tensor, rows: slice, limits: Limits, room: Tensor) -> Tensor:
+        """The changed images of ``x``, whose samples were drawn at ``rows``.
+
+        ``x`` and ``room``, of equal shape, are overwritten; the result is one of them.
+        """
+        cuts = [bisect.bisect_left(self.stage, s, rows.start, rows.stop) for s in range(5)]
+        count = cuts[4] - rows.start
+        if not count:
             return x
-        steps = self.steps[:count].permute(1, 2, 0).to(x.device)
-        turns = x.shape[1] == 3 and bool((self.turn[:count] != 0.0).any())
-        turn, limits = self.turn.to(x.device), limits_rows(limits, slice(count))
+        limits = limits_rows(limits, slice(count))
+        room[count:] = x[count:]
         for stage in range(4):
-            rows = slice(ends[stage], ends[stage + 1])
-            if turns and rows.start < rows.stop:
-                turn_hue_(x[rows], turn[rows])
-            if stage < len(steps):
-                blend_(x[:count], *steps[stage].unbind(), limits)
+            low, high = cuts[stage], cuts[stage + 1]
+            if self.turn is not None and low < high:
+                turn_hue_(x[low - rows.start : high - rows.start], self.turn[low:high])
+            if stage < self.matrix.shape[1]:
+                part = slice(rows.start, cuts[4])
+                blend(x[:count], self.matrix[part, stage], self.to_mean[part, stage], limits, room[:count])
+                x, room = room, x
         return x
 
 
@@ -212,9 +235,9 @@ def jitter(
     rows = drawn.stage.argsort(stable=True)
     out = x.index_select(0, rows.to(x.device))
     size = chunk_rows(len(x), x[0].numel(), x.device)
-    ordered = take_rows(drawn.changes(x.shape[1]), rows)
+    changes, room = take_rows(drawn, rows).changes(x.shape[1], x.device), torch.empty_like(out[:size])
     for i in range(0, len(x), size):
-        part = slice(i, i + size)
-        take_rows(ordered, part).apply_(out[part], (0.0, 1.0))
+        part = slice(i, min(i + size, len(x)))
+        out[part] = changes.apply(out[part], part, (0.0, 1.0), room[: part.stop - i])
     back = out.index_select(0, rows.argsort().to(x.device))
     return back, {key: value.to(x.device) for key, value in drawn.params(x.shape[1]).items()}

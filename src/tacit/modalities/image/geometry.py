@@ -7,139 +7,19 @@ outside the box are zero and each row sums to one. Large matrices are narrow ban
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TypeVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tacit.modalities.image.boxes import NUMBERS, Boxes, random_boxes, take_rows
+from tacit.modalities.image.memory import fresh, scratch
 from tacit.parts.draws import Draws
 
-TRIES = 10
-"""How many boxes are drawn before the central one is taken, as in ``torchvision.transforms.RandomResizedCrop``."""
-NUMBERS = 2 * TRIES + 3
-"""Uniform numbers that one crop and flip need."""
 CHUNK = 3 << 17
 """Numbers that are worked on at a time on a CPU: a chunk with its scratch space stays in the second-level cache."""
 BLOCK = 32
 """Outputs of a band matrix that are computed together; 32 with their neighbours keep matrix units busy."""
-
-
-T = TypeVar("T")
-
-
-def join_rows(parts: list[T]) -> T:
-    """Several dataclasses of tensors as one, each field concatenated along the rows."""
-    first = parts[0]
-    joined = []
-    for field in fields(first):  # type: ignore[arg-type]
-        rows = [getattr(part, field.name) for part in parts]
-        joined.append(join_rows(rows) if is_dataclass(rows[0]) else torch.cat(rows))
-    return type(first)(*joined)
-
-
-def take_rows(rows: T, index: Tensor | slice) -> T:
-    """The rows at ``index`` of a dataclass of tensors."""
-    values = (getattr(rows, field.name) for field in fields(rows))  # type: ignore[arg-type]
-    return type(rows)(*(take_rows(v, index) if is_dataclass(v) else v[index] for v in values))
-
-
-@dataclass
-class Boxes:
-    """Crop boxes in stored pixels, one a row: ``top``, ``left``, ``height``, ``width`` and ``flip`` (0 or 1), ``[N]``.
-
-    The numbers are float and live on the CPU, where the shape of the work is decided.
-    """
-
-    top: Tensor
-    left: Tensor
-    height: Tensor
-    width: Tensor
-    flip: Tensor
-
-    def theta(self, size: tuple[int, int]) -> Tensor:
-        """The boxes as affine grids ``[N, 2, 3]`` of ``torch.nn.functional.affine_grid`` (``align_corners=False``).
-
-        Output coordinates in [-1, 1] map to coordinates of the stored image of ``size`` (height, width); a flip is
-        a negative scale along the width.
-        """
-        height, width = size
-        zero = torch.zeros_like(self.top)
-        along = self.width / width * (1 - 2 * self.flip)
-        row_x = torch.stack([along, zero, (2 * self.left + self.width) / width - 1], 1)
-        row_y = torch.stack([zero, self.height / height, (2 * self.top + self.height) / height - 1], 1)
-        return torch.stack([row_x, row_y], 1)
-
-
-def true_size(size: tuple[int, int], aspect: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
-    """Height and width ``[count]`` that the images have in their true geometry, in whole pixels.
-
-    Args:
-        size: stored height and width; an image may have been squashed to it.
-        aspect: true width over height, ``[count]``; None stands for an image that is stored as it is.
-    """
-    height, width = size
-    if aspect is None:
-        return torch.full((count,), float(height)), torch.full((count,), float(width))
-    aspect = aspect.detach().to("cpu", torch.float64)
-    area = float(height * width)
-    return tuple(t.sqrt().round().clamp_min(1).float() for t in (area / aspect, area * aspect))  # type: ignore[return-value]
-
-
-def random_boxes(
-    u: Tensor,
-    size: tuple[int, int],
-    aspect: Tensor | None = None,
-    scale: tuple[float, float] = (0.2, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
-    flip: float = 0.5,
-) -> Boxes:
-    """Boxes distributed as those of ``torchvision.transforms.RandomResizedCrop``, all samples at once.
-
-    Area and aspect are drawn :data:`TRIES` times and the first whole-pixel box that fits is taken; where none does,
-    the largest central box whose aspect is within ``ratio``.
-
-    Args:
-        u: uniform numbers on the CPU, ``[N, NUMBERS]``.
-        size: stored height and width.
-        aspect: true width over height, ``[N]``; boxes are drawn in true geometry and mapped to stored pixels.
-        scale: range of the share of the area.
-        ratio: range of width over height.
-        flip: probability of a horizontal flip.
-    """
-    true_h, true_w = true_size(size, aspect, len(u))
-    h, w = true_h[:, None], true_w[:, None]
-    area = h * w * (scale[0] + (scale[1] - scale[0]) * u[:, :TRIES])
-    low, high = torch.tensor(ratio).log().tolist()
-    shape = torch.exp(low + (high - low) * u[:, TRIES : 2 * TRIES])
-    box_w, box_h = (area * shape).sqrt().round(), (area / shape).sqrt().round()
-    fits = (box_w > 0) & (box_h > 0) & (box_w <= w) & (box_h <= h)
-    first = fits.to(torch.uint8).argmax(1, keepdim=True)
-    found = fits.any(1)
-    widest, tallest = (h * ratio[1]).round().minimum(w), (w / ratio[0]).round().minimum(h)
-    width = torch.where(found, box_w.gather(1, first)[:, 0], widest[:, 0])
-    height = torch.where(found, box_h.gather(1, first)[:, 0], tallest[:, 0])
-    free_h, free_w = true_h - height, true_w - width
-    u_top, u_left, u_flip = u[:, 2 * TRIES], u[:, 2 * TRIES + 1], u[:, 2 * TRIES + 2]
-    top = torch.where(found, (u_top * (free_h + 1)).floor().minimum(free_h), (free_h / 2).floor())
-    left = torch.where(found, (u_left * (free_w + 1)).floor().minimum(free_w), (free_w / 2).floor())
-    return _stored(Boxes(top, left, height, width, (u_flip < flip).float()), size, true_h, true_w)
-
-
-def central_boxes(count: int, size: tuple[int, int], aspect: Tensor | None, target: tuple[int, int]) -> Boxes:
-    """The largest centred boxes whose true aspect is that of ``target`` (height, width), in whole true pixels."""
-    true_h, true_w = true_size(size, aspect, count)
-    wanted = target[1] / target[0]
-    height = (true_w / wanted).round().clamp_min(1).minimum(true_h)
-    width = (true_h * wanted).round().clamp_min(1).minimum(true_w)
-    top, left = ((true_h - height) / 2).floor(), ((true_w - width) / 2).floor()
-    return _stored(Boxes(top, left, height, width, torch.zeros(count)), size, true_h, true_w)
-
-
-def _stored(boxes: Boxes, size: tuple[int, int], true_h: Tensor, true_w: Tensor) -> Boxes:
-    """Boxes in true pixels as boxes in stored pixels."""
-    down, across = size[0] / true_h, size[1] / true_w
-    return Boxes(boxes.top * down, boxes.left * across, boxes.height * down, boxes.width * across, boxes.flip)
 
 
 @dataclass
@@ -148,38 +28,50 @@ class Axis:
 
     Attributes:
         centre: of each output, ``[N, out]``.
+        inner: the same, but not beyond the centres of the outermost pixels of the box, ``[N, out]``.
         support: half-width of the triangle that averages, ``[N]``; 1 where the box is enlarged.
         first, end: the whole pixels that the box touches, ``[N]``.
     """
 
     centre: Tensor
+    inner: Tensor
     support: Tensor
     first: Tensor
     end: Tensor
 
     @classmethod
-    def of(cls, start: Tensor, length: Tensor, outputs: int) -> Axis:
+    def of(cls, start: Tensor, length: Tensor, flip: Tensor | None, outputs: int) -> Axis:
         step = length / outputs
         centre = torch.addcmul(start[:, None], step[:, None], torch.arange(0.5, outputs))
+        if flip is not None:
+            centre = torch.where(flip[:, None] > 0.0, (2.0 * start + length)[:, None] - centre, centre)
         # 1e-3: a box of whole pixels stays one when its edges were scaled and rounded.
-        return cls(centre, step.clamp_min(1.0), (start + 1e-3).floor(), (start + length - 1e-3).ceil())
+        first, end = (start + 1e-3).floor(), (start + length - 1e-3).ceil()
+        inner = centre.maximum(first[:, None] + 0.5).minimum(end[:, None] - 0.5)
+        return cls(centre, inner, step.clamp_min(1.0), first, end)
+
+    def span(self, inputs: int) -> tuple[int, int]:
+        """The inputs that some sample needs; of a small image all, which is not worth the looking."""
+        return (0, inputs) if inputs <= 2 * BLOCK else (int(self.first.min()), int(self.end.max()))
 
 
 @dataclass
 class Crops:
-    """What :func:`crop_resize` needs to know of ``N`` boxes, worked out for many samples at once."""
+    """What :func:`crop_resize` needs to know of ``N`` boxes, worked out for many samples at once.
+
+    ``averages`` (bool ``[N]``) tells where some axis is made smaller.
+    """
 
     rows: Axis
     columns: Axis
+    averages: Tensor
 
     @classmethod
     def of(cls, boxes: Boxes, size: tuple[int, int]) -> Crops:
         """Crops that are resized to ``size``."""
-        rows = Axis.of(boxes.top, boxes.height, size[0])
-        columns = Axis.of(boxes.left, boxes.width, size[1])
-        mirrored = (2.0 * boxes.left + boxes.width)[:, None] - columns.centre
-        columns.centre = torch.where(boxes.flip[:, None] > 0.0, mirrored, columns.centre)
-        return cls(rows, columns)
+        averages = (boxes.height > size[0]) | (boxes.width > size[1])
+        rows = Axis.of(boxes.top, boxes.height, None, size[0])
+        return cls(rows, Axis.of(boxes.left, boxes.width, boxes.flip, size[1]), averages)
 
 
 def blocks(side: int, device: torch.device) -> list[tuple[int, int]]:
@@ -194,14 +86,14 @@ def crop_resize(x: Tensor, crops: Crops, out: Tensor | None = None) -> Tensor:
     uint8 pixels are scaled to [0, 1]; float pixels stay as they are.
     """
     gain = 1 / 255 if x.dtype == torch.uint8 else 1.0
-    top, bottom = int(crops.rows.first.min()), int(crops.rows.end.max())
-    left, right = int(crops.columns.first.min()), int(crops.columns.end.max())
-    x = x[:, :, top:bottom, left:right].float()
-    averages = bool((crops.rows.support > 1.0).any()) or bool((crops.columns.support > 1.0).any())
+    (top, bottom), (left, right) = crops.rows.span(x.shape[2]), crops.columns.span(x.shape[3])
+    x = x[:, :, top:bottom, left:right]
+    x = scratch("source", *x.shape, device=x.device).copy_(x)
+    averages = bool(crops.averages.any())
     if not averages and x.device.type == "cpu" and crops.columns.centre.shape[1] > 2 * BLOCK:
-        return torch.mul(_look_up(x, _edged(crops.rows) - top, _edged(crops.columns) - left), gain, out=out)
+        return torch.mul(_look_up(x, crops.rows.inner - top, crops.columns.inner - left), gain, out=out)
     columns = _matrices(crops.columns, left, right, averages, x.device)
-    wide = x.new_empty(len(x), x.shape[1] * (bottom - top), columns.shape[1])
+    wide = scratch("wide", len(x), x.shape[1] * (bottom - top), columns.shape[1], device=x.device)
     _multiply_columns(x.flatten(1, 2), columns, crops.columns, left, gain, wide)
     rows = _matrices(crops.rows, top, bottom, averages, x.device)
     if out is None:
@@ -210,19 +102,16 @@ def crop_resize(x: Tensor, crops: Crops, out: Tensor | None = None) -> Tensor:
     return out
 
 
-def _edged(axis: Axis) -> Tensor:
-    """Centres for two neighbours' interpolation: beyond the outermost pixels' centres, the outermost alone."""
-    return axis.centre.maximum(axis.first[:, None] + 0.5).minimum(axis.end[:, None] - 0.5)
-
-
 def _matrices(axis: Axis, low: int, high: int, averages: bool, device: torch.device) -> Tensor:
     """``[N, out, high - low]``: the weights of the pixels ``low .. high``, as ``interpolate(antialias=True)`` has them.
 
-    A triangle of half-width ``support`` around each centre, cut at the box and normalised to sum one.
+    A triangle of half-width ``support`` around each centre, cut at the box and normalised to sum one. Where nothing is
+    averaged, moving the centre inwards does the same.
     """
     pixel = torch.arange(low + 0.5, high, device=device)
     if not averages:
-        return torch.sub(pixel, _edged(axis).to(device)[:, :, None]).abs_().neg_().add_(1.0).clamp_min_(0.0)
+        near = torch.sub(pixel, axis.inner.to(device)[:, :, None]).abs_()
+        return torch.sub(torch.ones((), device=device), near, out=near).clamp_min_(0.0)
     weights = torch.sub(pixel, axis.centre.to(device)[:, :, None]).abs_()
     weights.mul_((-1.0 / axis.support).to(device)[:, None, None]).add_(1.0).clamp_min_(0.0)
     first, end = axis.first.to(device)[:, None], axis.end.to(device)[:, None]
@@ -282,7 +171,7 @@ def chunk_rows(count: int, numbers: int, device: torch.device) -> int:
 
 def crop_all(x: Tensor, boxes: Boxes, size: tuple[int, int]) -> Tensor:
     """:func:`crop_resize` of a whole batch, a chunk at a time."""
-    out = torch.empty(len(x), x.shape[1], *size, device=x.device)
+    out = fresh(len(x), x.shape[1], *size, device=x.device)
     crops, rows = Crops.of(boxes, size), chunk_rows(len(x), out[:1].numel(), x.device)
     for i in range(0, len(x), rows):
         part = slice(i, i + rows)

@@ -118,6 +118,7 @@ def _scaled(x: Tensor, change: Tensor, additive: bool) -> Tensor:
 def _blurred(x: Tensor, width: Tensor, unit: float) -> Tensor:
     """Blur each pixel by its own width: a blend of the two copies whose widths are nearest."""
     side = min(x.shape[2:])
+    unit = max(unit, 1e-6)  # far below a pixel, and far above where the division fails
     level = width / unit
     out = x * (1 - level).clamp(0, 1)
     for i in range(1, WIDTHS):

@@ -114,15 +114,17 @@ class RandomFieldViews(Views):
         chance = draws.uniform(len(x), 3)
         if recipe.gray and x.shape[1] == 3:
             params["gray"] = (chance[:, 0] < recipe.gray).float()
-            x = torch.where(params["gray"].bool()[:, None, None, None], luma(x)[:, None], x)
+            rows = params["gray"].nonzero()[:, 0]
+            x[rows] = luma(x[rows])[:, None]
         if recipe.blur:
             least, most = recipe.sigma
             sigma = least + (most - least) * chance[:, 1]
             params["blur"] = torch.where(chance[:, 2] < recipe.blur, sigma, 0.0)
             rows = params["blur"].nonzero()[:, 0]
             x[rows] = gaussian_blur(x[rows], sigma[rows])
-        grid = torch.einsum("bhwi,bji->bhwj", warps.reflect(drawn.grid), params["theta"][:, :, :2])
-        params["grid"] = grid + params["theta"][:, None, None, :, 2]
+        theta = params["theta"][:, None, None]  # a crop has no turn or shear
+        scale = theta[..., :2].diagonal(dim1=-2, dim2=-1)
+        params["grid"] = torch.addcmul(theta[..., 2], warps.reflect(drawn.grid), scale)
         params |= {f"field_{name}": values for name, values in drawn.fields.items()}
         x = x if in_unit else x * (high - low) + low
         return {"x": normalise(x, self.spec), **params}

@@ -67,8 +67,12 @@ def list_folder(folder: Path) -> Listing:
     Raises:
         DataError: if it is missing, no folder, unreadable, empty, or has no images in it.
     """
-    if not folder.exists():
-        raise DataError(f"there is no '{folder}'; give a folder of images, an .npy or an .npz file")
+    try:
+        os.stat(folder)
+    except PermissionError as error:
+        raise DataError(f"cannot read the folder '{folder}': {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"there is no '{folder}'; give a folder of images, an .npy or an .npz file") from error
     found, listing = [], Listing()
     seen: set[tuple[int, int]] = set()
     inside, links = deque([(str(folder), "")]), deque[tuple[str, str]]()

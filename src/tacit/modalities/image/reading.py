@@ -78,8 +78,8 @@ def recognises(data: Any) -> bool:
     A path that does not exist counts, so that opening it says what is wrong.
     """
     if isinstance(data, (str, os.PathLike)):
-        path = Path(data).expanduser()
-        return path.suffix.lower() in (*ARRAYS, *SUFFIXES) or not path.is_file()
+        path = Path(os.path.expanduser(data))
+        return path.suffix.lower() in (*ARRAYS, *SUFFIXES) or not os.path.isfile(path)
     if isinstance(data, (np.ndarray, Tensor)):
         return data.ndim in (3, 4)
     if _is_huggingface(data):
@@ -138,11 +138,11 @@ def open_source(
         "progress": progress,
     }
     if isinstance(data, (str, os.PathLike)):
-        path = Path(data).expanduser().absolute()
-        if path.suffix.lower() in ARRAYS and not path.is_dir():
+        path = Path(os.path.expanduser(data)).absolute()
+        if path.suffix.lower() in ARRAYS and not os.path.isdir(path):
             array, labels = load_array(path, memory)
             return _arrays(array, labels, f"'{path}'", layout, {"kind": "array", "path": str(path)})
-        if path.is_file():
+        if os.path.isfile(path):
             what = "one image" if path.suffix.lower() in SUFFIXES else "a file"
             raise DataError(f"'{path}' is {what}; give the folder of images, an .npy or an .npz file")
         listing = list_folder(path)

@@ -14,6 +14,14 @@ SMALL = 96
 """Shortest side from which crops may be as small as 0.08 of the area."""
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one view is made, in this order: crop, flip, jitter, gray, blur, solarize, normalise.
@@ -47,15 +55,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "gray", "blur", "solarize"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} is a probability from 0 to 1, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value <= 1):
+                raise OptionError(f"{name} is a probability from 0 to 1, not {value!r}")
         for name in ("brightness", "contrast", "saturation", "hue", "strength"):
-            if not getattr(self, name) >= 0:
-                raise OptionError(f"{name} must not be negative, but is {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value < float("inf")):
+                raise OptionError(f"{name} is a number that is not negative, not {value!r}")
         for name, top in (("crop_scale", 1.0), ("crop_ratio", float("inf")), ("sigma", float("inf"))):
-            pair = getattr(self, name)
-            if pair is not None and not (len(pair) == 2 and 0 < pair[0] <= pair[1] <= top):
-                raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {pair}")
+            value = getattr(self, name)
+            if value is not None and not (_is_pair(value) and 0 < value[0] <= value[1] <= top):
+                raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {value!r}")
         if self.hue * self.strength > 0.5:
             raise OptionError(f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}")
 

@@ -129,7 +129,7 @@ class Cache:
 
     def load(self) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:
         """Mapped pixels, aspects and facts, or None where there is no readable cache of this key."""
-        if self.path is None or not self.path.is_dir():
+        if self.path is None or not os.path.isdir(self.path):
             return None
         try:
             pixels = np.load(self.path / "pixels.npy", mmap_mode="c", allow_pickle=False)

@@ -24,18 +24,18 @@ FIRST_TEST = 1287
 """The digits come writer by writer, each starting with the same thirty; here a writer starts, three follow."""
 
 SIDE = 8
-SCALE = (1.3, 1.9)
+SCALE = (1.5, 2.0)
 TURN = math.radians(30)
 CLUTTER_SCALE = (1.2, 1.9)
-CLUTTER_LIGHT = (0.5, 1.0)
+CLUTTER_LIGHT = (0.35, 0.85)
 WINDOW = (5, 6)
-CHUNK = 1000
+CHUNK = 250
 
 
 def scattered_digits(
     part: str = "train", count: int | None = None, seed: int = 0, size: int = 32, clutter: int = 4
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Digits at random position, scale (10 to 15 pixels) and angle (±30°), among parts of other digits.
+    """Digits at random position, scale (12 to 16 pixels) and angle (±30°), among parts of other digits.
 
     Args:
         part: ``train`` or ``test``; they share no writer.
@@ -118,11 +118,13 @@ def _place(
     angle = _uniform((-turn, turn), (batch,), generator)
     target = (torch.rand(batch, 2, generator=generator) - 0.5) * (size - SIDE * zoom)
     cos, sin = angle.cos(), angle.sin()
-    # from canvas to source pixels, both counted from their centres
+    # from canvas to source, both from -1 to 1, as F.affine_grid does but several times faster on small images
     back = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1) / zoom[..., None]
-    shift = middle[..., None] - back @ target[..., None]
-    theta = torch.cat([back * (size / SIDE), shift * (2 / SIDE)], 2)
-    grid = F.affine_grid(theta, [batch, 1, size, size], align_corners=False)
+    shift = (middle - (back @ target[..., None])[..., 0]) * (2 / SIDE)
+    back = back[:, None, None] * (size / SIDE)
+    pixel = (torch.arange(size) + 0.5) * (2 / size) - 1
+    rows = back[..., 1] * pixel[:, None, None] + shift[:, None, None]
+    grid = torch.addcmul(rows, back[..., 0], pixel[:, None])
     return F.grid_sample(x, grid, align_corners=False)
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from tacit.data import Batch
-from tacit.modalities.image import blur, colour, geometry
+from tacit.modalities.image import blur, colour, geometry, memory
+from tacit.modalities.image.boxes import NUMBERS, Boxes, central_boxes, join_rows, random_boxes, take_rows
 from tacit.modalities.image.recipes import RECIPES, Recipe, resolve
 from tacit.modalities.image.spec import Spec
 from tacit.parts.draws import Draws
@@ -27,7 +28,7 @@ __all__ = ["RECIPES", "Recipe", "evaluation_view", "make_views", "normalise"]
 
 _SLAB = 1 << 21
 """Numbers that are reordered together on a CPU: they stay in the third-level cache."""
-_CROP = geometry.NUMBERS
+_CROP = NUMBERS
 _JITTER = _CROP + colour.NUMBERS
 _GRAY, _BLUR, _SIGMA, _SOLARIZE = range(_JITTER, _JITTER + 4)
 _NUMBERS = _JITTER + 4
@@ -66,10 +67,10 @@ def evaluation_view(spec: Spec) -> Views:
     return CentralView(spec)
 
 
-def normalise(x: Tensor, spec: Spec) -> Tensor:
-    """``(x - mean) / std`` per channel, in place: ``[B, C, H, W]``."""
+def normalise(x: Tensor, spec: Spec, out: Tensor | None = None) -> Tensor:
+    """``(x - mean) / std`` per channel of ``[B, C, H, W]``; to ``out``, or in place."""
     scale, shift = _scale_shift(spec, x.device)
-    return x.mul_(scale).add_(shift)
+    return torch.mul(x, scale, out=x if out is None else out).add_(shift)
 
 
 @functools.lru_cache(maxsize=16)
@@ -84,7 +85,8 @@ class ImageViews(Views):
     def __init__(self, spec: Spec, recipes: list[Recipe]) -> None:
         self.spec = spec
         self.recipes = recipes
-        self._scratch: Tensor | None = None
+        names = ("jitter", "gray", "blur", "solarize")
+        self._made = {name for name in names if any(getattr(recipe, name) for recipe in recipes)}
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         x, count = batch["x"], len(batch["x"])
@@ -103,12 +105,12 @@ class ImageViews(Views):
             repeated = None if aspect is None else aspect.repeat(views)
             parts.append(_Drawn.draw(torch.cat(u[at : at + views]), recipe, stored, repeated))
             at += views
-        return geometry.join_rows(parts)
+        return join_rows(parts)
 
     def _params(self, drawn: _Drawn, stored: tuple[int, int], channels: int) -> dict[str, Tensor]:
         """What was drawn, under the names that a view carries; changes that no view makes are left out."""
         params = {"theta": drawn.boxes.theta(stored), "flip": drawn.boxes.flip}
-        made = {name for name in ("jitter", "gray", "blur", "solarize") if any(getattr(r, name) for r in self.recipes)}
+        made = self._made
         if "jitter" in made:
             params |= drawn.jitter.params(channels)
         if "gray" in made and channels == 3:
@@ -126,49 +128,43 @@ class ImageViews(Views):
         (above all the stage at which hue is turned), and put back in order at the end of the slab.
         """
         total, cpu = len(drawn.gray), x.device.type == "cpu"
-        out = torch.empty(total, x.shape[1], *self.spec.size, device=x.device)
+        out = memory.fresh(total, x.shape[1], *self.spec.size, device=x.device)
         one = out[:1].numel()
         slab = min(max(1, _SLAB // one), total) if cpu else total
-        scratch, size = self._workspace(slab, out), geometry.chunk_rows(total, one, x.device)
+        size = geometry.chunk_rows(total, one, x.device)
+        work = memory.scratch("slab", slab, *out.shape[1:], device=x.device)
+        room = memory.scratch("room", min(size, slab), *out.shape[1:], device=x.device)
         height, width = self.spec.size
         averaged = (drawn.boxes.height > height) | (drawn.boxes.width > width)
         key = ((drawn.jitter.stage * 2 + averaged) * 2 + (drawn.sigma > 0.0)) * 2 + drawn.gray
         for start in range(0, total, slab):
             rows = key[start : start + slab].argsort(stable=True)
-            work = self._work(geometry.take_rows(drawn, rows + start), x.shape[1])
+            ordered = take_rows(drawn, rows + start)
+            crops = geometry.Crops.of(ordered.boxes, self.spec.size)
+            changes = ordered.jitter.changes(x.shape[1], x.device)
             source = ((rows + start) % len(x)).to(x.device)
             for low in range(0, len(rows), size):
                 part = slice(low, min(low + size, len(rows)))
-                self._one(x.index_select(0, source[part]), geometry.take_rows(work, part), scratch[part])
+                chunk = x.index_select(0, source[part])
+                at = geometry.crop_resize(chunk, take_rows(crops, part), work[part])
+                limits = colour.limits_of(at, chunk.dtype == torch.uint8)
+                made = changes.apply(at, part, limits, room[: len(at)])
+                self._finish(made, ordered, part, limits)
+                normalise(made, self.spec, work[part])
             back = rows.argsort().to(x.device)
-            torch.index_select(scratch[: len(rows)], 0, back, out=out[start : start + slab])
+            torch.index_select(work[: len(rows)], 0, back, out=out[start : start + slab])
         return out
 
-    def _work(self, drawn: _Drawn, channels: int) -> _Work:
-        crops = geometry.Crops.of(drawn.boxes, self.spec.size)
-        return _Work(crops, drawn.jitter.changes(channels), drawn.gray, drawn.sigma, drawn.solarize)
-
-    def _workspace(self, rows: int, like: Tensor) -> Tensor:
-        """Where a slab is worked on. It is kept: touching fresh memory costs as much as all the arithmetic."""
-        kept = self._scratch
-        if kept is None or len(kept) < rows or kept.shape[1:] != like.shape[1:] or kept.device != like.device:
-            kept = self._scratch = like.new_empty(rows, *like.shape[1:])
-        return kept
-
-    def _one(self, source: Tensor, work: _Work, out: Tensor) -> None:
-        """One chunk, written to ``out``."""
-        x = geometry.crop_resize(source, work.crops, out)
-        limits = colour.limits_of(x, source.dtype == torch.uint8)
-        work.changes.apply_(x, limits)
-        if x.shape[1] == 3:
-            _on_rows(x, work.gray, lambda part, _: part.copy_(colour.luma(part)[:, None].expand_as(part)))
-        _on_rows(
-            x,
-            work.sigma > 0.0,
-            lambda part, at: blur.gaussian_blur(part, work.sigma[at].to(x.device), out=part),
-        )
-        _on_rows(x, work.solarize, lambda part, at: colour.solarize_(part, colour.limits_rows(limits, at.to(x.device))))
-        normalise(x, self.spec)
+    def _finish(self, x: Tensor, drawn: _Drawn, rows: slice, limits: colour.Limits) -> None:
+        """Gray, blur and solarize, in place; ``x`` are the samples drawn at ``rows``."""
+        made = self._made
+        if "gray" in made and x.shape[1] == 3:
+            _on_rows(x, drawn.gray[rows], lambda part, _: part.copy_(colour.luma(part)[:, None].expand_as(part)))
+        if "blur" in made:
+            sigma = drawn.sigma[rows]
+            _on_rows(x, sigma > 0.0, lambda part, at: blur.gaussian_blur(part, sigma[at].to(x.device), out=part))
+        if "solarize" in made:
+            _on_rows(x, drawn.solarize[rows], lambda part, at: colour.solarize_(part, colour.limits_rows(limits, at)))
 
 
 def _on_rows(x: Tensor, chosen: Tensor, change_: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -185,24 +181,13 @@ def _on_rows(x: Tensor, chosen: Tensor, change_: Callable[[Tensor, Tensor], Tens
 
 
 @dataclass
-class _Work:
-    """What is drawn in the form in which it is applied, on the CPU."""
-
-    crops: geometry.Crops
-    changes: colour.Changes
-    gray: Tensor
-    sigma: Tensor
-    solarize: Tensor
-
-
-@dataclass
 class _Drawn:
     """All that was drawn for some views, on the CPU; one row a sample of a view.
 
     ``sigma`` is 0 where there is no blur; ``gray`` and ``solarize`` are bool.
     """
 
-    boxes: geometry.Boxes
+    boxes: Boxes
     jitter: colour.Jitter
     gray: Tensor
     sigma: Tensor
@@ -213,7 +198,7 @@ class _Drawn:
         assert recipe.crop_scale is not None
         low, high = recipe.sigma
         return cls(
-            geometry.random_boxes(u[:, :_CROP], stored, aspect, recipe.crop_scale, recipe.crop_ratio, recipe.flip),
+            random_boxes(u[:, :_CROP], stored, aspect, recipe.crop_scale, recipe.crop_ratio, recipe.flip),
             colour.Jitter.draw(u[:, _CROP:_JITTER], recipe.strengths, recipe.jitter),
             u[:, _GRAY] < recipe.gray,
             torch.where(u[:, _BLUR] < recipe.blur, low + (high - low) * u[:, _SIGMA], 0.0),
@@ -230,6 +215,6 @@ class CentralView(Views):
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         x, size = batch["x"], self.spec.size
         stored = (x.shape[2], x.shape[3])
-        boxes = geometry.central_boxes(len(x), stored, batch.get("aspect"), size)
-        out = normalise(geometry.crop_all(x, boxes, size), self.spec)
-        return [{"x": out, "theta": boxes.theta(stored).to(x.device)}]
+        central = central_boxes(len(x), stored, batch.get("aspect"), size)
+        out = normalise(geometry.crop_all(x, central, size), self.spec)
+        return [{"x": out, "theta": central.theta(stored).to(x.device)}]
