@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from tacit.console import Bar, say
-from tacit.errors import OptionError
+from tacit.errors import DataError, OptionError
 from tacit.evaluation import suite
+from tacit.evaluation.rankme import spectrum
+from tacit.evaluation.splits import split
 from tacit.export import write_embeddings
 from tacit.files import write_json
 from tacit.methods.base import Method
 from tacit.methods.base import embed as embed_view
 from tacit.modalities import modality
-from tacit.run import Run
+from tacit.run import Run, fastest, moved
 from tacit.training import checkpoints
 from tacit.training.folder import differences, early_rank, new_folder, shared_folder
 from tacit.training.plan import Plan, plan
@@ -61,7 +63,8 @@ def pretrain(
         data: a folder of images, an ``.npy`` or ``.npz`` file, an array, a tensor, a list, a torch ``Dataset`` or a
             Hugging Face dataset. Class folders and labels are remembered for evaluation and never trained on.
         method: a name (``tacit methods`` lists them) or a :class:`tacit.Method` class; ``simclr`` by default.
-        encoder: ``convnet``, ``vit``, any timm name, or your own module; automatic by data and hardware.
+        encoder: ``convnet``, ``vit``, any timm name, or your own module, of which a copy is trained; automatic by
+            data and hardware.
         epochs, steps, time: how long, one of them (``time`` such as ``"10m"``).
         batch_size: samples a step; automatic.
         out: the run folder; a new one under ``runs/`` by default.
@@ -126,7 +129,7 @@ def _go(planned: Plan, folder: Path, state: dict[str, Any] | None, earlier: str 
         for line in _announcement(planned, folder, state):
             say(line, quiet)
     outcome = start(planned, folder, before, state, quiet)
-    run = Run(folder, encoder=planned.encoder)
+    run = Run(folder, planned.encoder, planned.method)
     quiet = quiet or early_rank() > 0
     if outcome.status == "interrupted":
         say(
@@ -203,17 +206,18 @@ def _same(stored: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
             raise OptionError(f"{folder} cannot be resumed as something else; {row}")
 
 
-def load(run: str | Path, encoder: nn.Module | None = None) -> Run:
+def load(run: str | Path, encoder: nn.Module | None = None, method: type[Method] | None = None) -> Run:
     """Open a run folder.
 
     Args:
         run: the folder.
-        encoder: the module that was trained, when it was your own.
+        encoder: a module like the one that was trained, when it was your own; the weights go into a copy of it.
+        method: the class of the method, when it is your own and not registered.
 
     Raises:
         RunError: if it is no run of tacit.
     """
-    return Run(run, encoder)
+    return Run(run, encoder, method)
 
 
 def embed(run: Run | str | Path, data: Any, out: str | Path, *, batch_size: int = 256, force: bool = False) -> Path:
@@ -224,7 +228,7 @@ def embed(run: Run | str | Path, data: Any, out: str | Path, *, batch_size: int 
         RunError: if ``out`` exists and ``force`` is not set.
     """
     run = run if isinstance(run, Run) else load(run)
-    source = run.open(data, progress=True)
+    source = run.open(data, progress=True, once=True)
     with Bar("embed", total=len(source)) as bar:
         return write_embeddings(
             Path(out), source, run.stream(source, batch_size=batch_size), force=force, report=bar.at
@@ -267,7 +271,7 @@ def evaluate(
         tested = _representations(run, other)
         y_train, y_test = labels, other.labels
     elif labels is not None:
-        train, held = suite.split(labels.numpy(), fraction=test_fraction, seed=seed)
+        train, held = split(labels, fraction=test_fraction, seed=seed)
         tested = {name: rows[held] for name, rows in spaces.items()}
         spaces = {name: rows[train] for name, rows in spaces.items()}
         y_train, y_test = labels[train], labels[held]
@@ -284,34 +288,44 @@ def evaluate(
         seed=seed,
     )
     if "projection" in spaces:
-        from tacit.evaluation.rankme import rankme
-
-        result["rankme"]["projection"] = rankme(spaces["projection"])
+        try:
+            found = spectrum(spaces["projection"])
+            result["rankme"]["projection"] = found.rankme
+            result["warnings"] += [f"projection: {note}" for note in found.warnings]
+        except DataError as error:  # nothing but zeros: a collapse to report, not a reason to stop
+            result["rankme"]["projection"] = 0.0
+            result["warnings"].append(f"projection: {error}")
     write_json(run.folder / "evaluation.json", result)
     return result
 
 
 def _representations(run: Run, source: Any) -> dict[str, Tensor]:
     """Every sample as raw input, by a random encoder, by the trained one and its projector: ``[N, D]`` each."""
-    kind = modality(run.config["modality"])
-    networks = {"random": run.random_encoder(), "trained": run.encoder}
-    projector = run.method.projector if run.config["encoder"]["name"] != "custom" else None
-    view = run.evaluation_view()
+    raw, view, device = modality(run.config["modality"]).raw, run.evaluation_view(), fastest()
+    networks = {"random": run.random_encoder().to(device), "trained": run.encoder.to(device)}
+    projector = run.projector
+    if projector is not None:
+        projector.to(device)
     parts: dict[str, list[Tensor]] = {name: [] for name in ("raw", *networks)}
     if projector is not None:
         parts["projection"] = []
-    with Bar("evaluate", total=len(source)) as bar, torch.inference_mode():
-        done = 0
-        for batch in source.batches(256):
-            seen = view(batch)[0]
-            parts["raw"].append(kind.raw(seen))
-            for name, network in networks.items():
-                parts[name].append(embed_view(network, seen).float())
-            if projector is not None:
-                parts["projection"].append(projector(parts["trained"][-1]).float())
-            done += len(batch["index"])
-            bar.at(done)
-    return {name: torch.cat(rows) for name, rows in parts.items()}
+    try:
+        with Bar("evaluate", total=len(source)) as bar, torch.inference_mode():
+            done = 0
+            for batch in source.batches(256):
+                seen = view(moved(batch, device))[0]
+                rows = {"raw": raw(seen)} | {name: embed_view(network, seen) for name, network in networks.items()}
+                if projector is not None:
+                    rows["projection"] = projector(rows["trained"])
+                for name, found in rows.items():
+                    parts[name].append(found.float().cpu())
+                done += len(batch["index"])
+                bar.at(done)
+    finally:
+        for network in (run.encoder, projector):
+            if network is not None:
+                network.cpu()
+    return {name: torch.cat(found) for name, found in parts.items()}
 
 
 def report(run: Run | str | Path, out: str | Path | None = None) -> Path:

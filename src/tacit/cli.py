@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -162,7 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tacit import commands
 
     try:
-        return int(getattr(commands, args.verb)(args) or 0)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return int(getattr(commands, args.verb)(args) or 0)
     except KeyboardInterrupt:
         print("tacit: interrupted", file=sys.stderr)
         return 130
@@ -174,6 +177,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"tacit: {_line(error)}", file=sys.stderr)
         return 2
+
+
+def _warn(message: Warning | str, *place: Any) -> None:
+    """A warning as one line for a person, without the place in the code that gave it."""
+    print(f"tacit: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _line(error: BaseException) -> str:

@@ -17,6 +17,8 @@ from tacit.errors import OptionError, RunError
 from tacit.files import replacing
 
 FORMATS = (".parquet", ".csv", ".npz")
+Part = tuple[np.ndarray, np.ndarray]
+"""Paths (text) or indices (int64) of some samples, ``[n]``, and their embeddings, float32 ``[n, dim]``."""
 
 
 def write_embeddings(
@@ -29,7 +31,7 @@ def write_embeddings(
 ) -> Path:
     """Write names and embeddings, batch by batch, and put the file in place when it is complete.
 
-    ``.parquet``: columns ``path`` or ``index``, and ``embedding`` (a fixed-size list of float32); ``.csv``: ``path`` or
+    ``.parquet``: columns ``path`` (text) or ``index`` (int64), and ``embedding`` (a fixed-size list of float32); ``.csv``: ``path`` or
     ``index``, ``e0``, ``e1``, ...; ``.npz``: arrays ``path`` or ``index``, and ``embedding``. Paths are relative to
     the folder.
 
@@ -56,18 +58,17 @@ def check_output(path: Path, force: bool) -> None:
         raise RunError(f"{path} exists; add --force to replace it, or choose another name")
 
 
-def _named(
-    source: Source, embeddings: Iterator[Tensor], report: Callable[[int], None]
-) -> Iterator[tuple[list[str], np.ndarray]]:
+def _named(source: Source, embeddings: Iterator[Tensor], report: Callable[[int], None]) -> Iterator[Part]:
+    kind = np.int64 if source.named_by == "index" else np.str_
     done = 0
     for rows in embeddings:
-        names = [str(source.names[i]) for i in range(done, done + len(rows))]
+        names = np.array([source.names[i] for i in range(done, done + len(rows))]).astype(kind)
         done += len(rows)
         report(done)
         yield names, rows.numpy()
 
 
-def _parquet(path: Path, key: str, parts: Iterator[tuple[list[str], np.ndarray]]) -> None:
+def _parquet(path: Path, key: str, parts: Iterator[Part]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -84,30 +85,30 @@ def _parquet(path: Path, key: str, parts: Iterator[tuple[list[str], np.ndarray]]
             writer.close()
 
 
-def _csv(path: Path, key: str, parts: Iterator[tuple[list[str], np.ndarray]]) -> None:
+def _csv(path: Path, key: str, parts: Iterator[Part]) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         for count, (names, rows) in enumerate(parts):
             if count == 0:
                 writer.writerow([key, *(f"e{i}" for i in range(rows.shape[1]))])
-            writer.writerows([name, *row] for name, row in zip(names, rows.tolist(), strict=True))
+            writer.writerows([name, *row] for name, row in zip(names.tolist(), rows.tolist(), strict=True))
 
 
-def _npz(path: Path, key: str, parts: Iterator[tuple[list[str], np.ndarray]]) -> None:
+def _npz(path: Path, key: str, parts: Iterator[Part]) -> None:
     """An .npz whose rows pass through a temporary file, because its header needs their number."""
-    names: list[str] = []
+    named: list[np.ndarray] = []
     width = 0
     with tempfile.TemporaryFile(dir=path.parent) as raw:
-        for part, rows in parts:
-            names += part
+        for names, rows in parts:
+            named.append(names)
             width = rows.shape[1]
             raw.write(np.ascontiguousarray(rows, np.float32).tobytes())
         raw.seek(0)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             with archive.open(f"{key}.npy", "w") as file:
-                npy.write_array(file, np.asarray(names, dtype=np.str_), allow_pickle=False)
+                npy.write_array(file, np.concatenate(named), allow_pickle=False)
             with archive.open("embedding.npy", "w", force_zip64=True) as file:
-                header = {"descr": "<f4", "fortran_order": False, "shape": (len(names), width)}
+                header = {"descr": "<f4", "fortran_order": False, "shape": (sum(map(len, named)), width)}
                 npy.write_array_header_2_0(file, header)
                 while block := raw.read(1 << 20):
                     file.write(block)

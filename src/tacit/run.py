@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tacit import registry
-from tacit.data import Source
+from tacit.data import Batch, Source
 from tacit.errors import RunError
 from tacit.files import read_json, write_json
 from tacit.methods.base import Method, embed
@@ -27,25 +28,28 @@ class Run:
 
     ``config.json`` repeats the run, ``metrics.csv``, ``watch.csv`` and ``speed.csv`` tell how it went,
     ``encoder.safetensors`` (and ``method.safetensors``, with the heads) hold the weights, ``checkpoints/`` what
-    resuming needs, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be
+    resuming needs, ``initial.safetensors`` an encoder of the user's own as it was given, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be
     used.
 
     Args:
         folder: the run folder.
-        encoder: the module that was trained, when it was the user's own; its weights are loaded into it.
+        encoder: a module like the one that was trained, when it was the user's own; it is copied.
+        method: the class of the method, when it is not registered.
 
     Raises:
         RunError: if the folder is no run of tacit.
     """
 
-    def __init__(self, folder: str | Path, encoder: nn.Module | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, encoder: nn.Module | None = None, method: type[Method] | None = None
+    ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise RunError(f"there is no run folder {self.folder}")
         self.config: dict[str, Any] = read_json(self.folder / "config.json")
         if not isinstance(self.config, dict) or "tacit" not in self.config:
             raise RunError(f"{self.folder} was not written by tacit: its config.json has no field 'tacit'")
-        self._own = encoder
+        self._own, self._kind = encoder, method
 
     def __repr__(self) -> str:
         method, encoder = self.config["method"]["name"], self.config["encoder"]["name"]
@@ -73,23 +77,39 @@ class Run:
         Raises:
             RunError: if it was the user's own module and has not been given to :func:`tacit.load`.
         """
-        torch.manual_seed(self.config["seed"])
-        return self._build_encoder().eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config["seed"])
+            encoder = self._build_encoder()
+        if self.config["encoder"]["name"] == "custom":
+            self._fill(encoder, "initial.safetensors")
+        return encoder.eval()
 
     @functools.cached_property
     def encoder(self) -> nn.Module:
         """The trained encoder in evaluation mode, on the CPU: a plain module, views to ``[B, dim]``."""
         encoder = self._build_encoder()
-        encoder.load_state_dict(self._weights("encoder.safetensors"))
+        self._fill(encoder, "encoder.safetensors")
         return encoder.eval()
 
     @functools.cached_property
     def method(self) -> Method:
-        """The trained method with its heads, in evaluation mode."""
+        """The trained method with its heads, in evaluation mode.
+
+        Raises:
+            OptionError: if its class is not registered and has not been given to :func:`tacit.load`.
+        """
         settings = self.config["method"]
-        method = registry.find(settings["name"], "method")(self._build_encoder(), **settings["options"])
-        method.load_state_dict(self._weights("method.safetensors"))
+        kind = self._kind or registry.find(settings["name"], "method")
+        method = kind(self._build_encoder(), **settings["options"])
+        self._fill(method, "method.safetensors")
         return method.eval()
+
+    @property
+    def projector(self) -> nn.Module | None:
+        """The trained projector; None where the method has none, or is neither registered nor given."""
+        name = self.config["method"]["name"]
+        known = self._kind is not None or name in {entry.name for entry in registry.catalogue("method")}
+        return self.method.projector if known else None
 
     def _build_encoder(self) -> nn.Module:
         settings = self.config["encoder"]
@@ -99,17 +119,23 @@ class Run:
                     f"{self.folder} was trained with an encoder of your own; "
                     "load it with tacit.load(run, encoder=module)"
                 )
-            return self._own
+            return modality(self.config["modality"]).wrap_encoder(copy.deepcopy(self._own), self.spec)
         return modality(self.config["modality"]).make_encoder(settings["name"], self.spec, **settings["options"])
 
-    def _weights(self, name: str) -> dict[str, Tensor]:
+    def _fill(self, module: nn.Module, name: str) -> None:
+        """Load the weights of the file ``name`` into ``module``."""
         path = self.folder / name
         if not path.exists():
             raise RunError(f"{self.folder} has no {name} yet: the run did not get to its first checkpoint")
         try:
-            return load_file(path)
+            weights = load_file(path)
         except Exception as error:
             raise RunError(f"{path} is damaged: {error}") from None
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise RunError(f"{path} does not fit {type(module).__name__}: {reason}") from error
 
     def evaluation_view(self) -> Views:
         """The deterministic view that embeddings are made from."""
@@ -121,13 +147,12 @@ class Run:
 
     def stream(self, source: Source, encoder: nn.Module | None = None, batch_size: int = 256) -> Iterator[Tensor]:
         """Embeddings of ``source``, batch by batch: float32 ``[b, dim]`` on the CPU."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = fastest()
         network, views = (encoder or self.encoder).to(device), self.evaluation_view()
         try:
             for batch in source.batches(batch_size):
-                moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
                 with torch.inference_mode():
-                    yield embed(network, views(moved)[0]).float().cpu()
+                    yield embed(network, views(moved(batch, device))[0]).float().cpu()
         finally:
             network.cpu()
 
@@ -150,3 +175,13 @@ class Run:
     def update_summary(self, **values: Any) -> None:
         """Merge values into ``summary.json``."""
         write_json(self.folder / "summary.json", self.summary | values)
+
+
+def fastest() -> torch.device:
+    """Where encoders run outside training: the GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on ``device``."""
+    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}

@@ -1,6 +1,7 @@
 """Recipes of image views: whole recipes against torchvision, ranks, options, odd inputs."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -169,6 +170,17 @@ def test_not_a_number_stays_in_its_sample() -> None:
     x[2, 0, 10, 10] = torch.nan
     (view,) = make_views("crop", spec(), crop_scale=(1, 1))({"x": x}, Draws.seeded(0))
     assert view["x"].isnan().flatten(1).any(1).tolist() == [False, False, True, False, False, False]
+
+
+def test_working_memory_survives_inference_mode_and_threads() -> None:
+    x, views = photos(64, 90), make_views("pair", spec(80))
+    alone = [views({"x": x}, Draws.seeded(seed))[0]["x"] for seed in range(4)]
+    with torch.inference_mode():
+        views({"x": photos(3, 100)}, Draws.seeded(0))
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda seed: views({"x": x}, Draws.seeded(seed))[0]["x"], range(4)))
+    for a, b in zip(alone, together, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
 
 
 def test_input_is_left_as_it_was() -> None:

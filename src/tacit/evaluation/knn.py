@@ -87,7 +87,11 @@ def _clamp(value: int, low: int, high: int) -> int:
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Rows of length one. The division by the largest entry keeps squares of huge and tiny values in range."""
+    """Rows of length one; zeros stay zeros."""
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    if bool(((length > 1e-15) & (length < 1e15)).all()):
+        return x / length
+    # Squares of huge and tiny values leave the range of float32 unless the largest entry is divided out first.
     return F.normalize(x / x.abs().amax(1, keepdim=True).clamp_min(1e-38), dim=1)
 
 
@@ -115,8 +119,8 @@ def _search(
                 if exclude_self and -len(query) < start - first < len(part):
                     scores.diagonal(start - first).fill_(-torch.inf)
                 here = slice(start, start + len(query))
-                found, columns = _best(scores, k, values[here, -1])
-                values[here], chosen = torch.cat([values[here], found], 1).topk(k, dim=1)
+                found, columns = _best(scores, k, values[here].amin(1))
+                values[here], chosen = torch.cat([values[here], found], 1).topk(k, dim=1, sorted=False)
                 index[here] = torch.cat([index[here], columns + first], 1).gather(1, chosen)
     return _sorted(values.clamp_(-1, 1) if origin is None else values, index)
 
@@ -128,14 +132,14 @@ def _sorted(scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _best(scores: Tensor, k: int, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and columns of the top k of each row, as far as they are above its floor; the rest may be anything.
+    """Values and columns of each row's top k in any order, as far as they are above its floor; the rest may be anything.
 
     As exact as ``topk`` and several times faster for long rows: columns are dealt into groups, and the k best entries
     lie in the k groups with the largest maxima, as each of these holds one entry no smaller than anything outside.
     """
     size = int((scores.shape[1] / k) ** 0.5)
     if size < 4:
-        return scores.topk(min(k, scores.shape[1]), dim=1)
+        return scores.topk(min(k, scores.shape[1]), dim=1, sorted=False)
     size = 1 << (size.bit_length() - 1)  # a power of two mostly leaves no rest
     groups = scores.shape[1] // size
     body, rest = scores[:, : size * groups].unflatten(1, (size, groups)), scores[:, size * groups :]
@@ -145,7 +149,7 @@ def _best(scores: Tensor, k: int, floor: Tensor) -> tuple[Tensor, Tensor]:
     members = body.gather(2, chosen[:, None].expand(-1, size, -1)).flatten(1)
     if rest.shape[1]:
         members = torch.cat([members, rest], 1)
-    values, place = members.topk(min(k, members.shape[1]), dim=1)
+    values, place = members.topk(min(k, members.shape[1]), dim=1, sorted=False)
     inside = place // looked * groups + chosen.gather(1, place % looked)
     return values, torch.where(place < size * looked, inside, place + size * (groups - looked))
 

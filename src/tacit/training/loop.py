@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,42 +20,16 @@ from tacit.parts.draws import Draws, mix
 from tacit.tables import Table
 from tacit.training import checkpoints
 from tacit.training.feed import Order, feed
+from tacit.training.horizon import Horizon
 from tacit.training.interrupts import Interrupts
 from tacit.training.optimisers import set_rate
 from tacit.training.schedules import Schedule
 from tacit.training.settings import Settings
+from tacit.training.undo import Undo
 from tacit.training.watch import Watch
 from tacit.views.base import Views
 
 State = dict[str, Any]
-
-
-@dataclass
-class Horizon:
-    """How far a training goes: a number of steps, or seconds from which the steps are estimated as it goes."""
-
-    steps: int | None
-    seconds: float | None
-
-    def total(self, step: int, elapsed: float) -> int:
-        """The number of steps in all, as known after ``step`` of them."""
-        if self.steps is not None:
-            return self.steps
-        assert self.seconds is not None
-        return max(step + 1, math.ceil(step * self.seconds / max(elapsed, 1e-9)))
-
-    def done(self, step: int, elapsed: float) -> bool:
-        if self.steps is not None:
-            return step >= self.steps
-        assert self.seconds is not None
-        return elapsed >= self.seconds
-
-    def progress(self, step: int, elapsed: float) -> float:
-        """0 at the start, 1 at the end."""
-        if self.steps is not None:
-            return min(1.0, step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, elapsed / self.seconds)
 
 
 @dataclass
@@ -97,22 +70,23 @@ def train(
         raise RunError(f"batch_size {settings.batch_size} gives {ranks} processes fewer than 2 samples each")
     samples = Order(len(source), settings.batch_size, seed, rank, ranks)
     horizon = Horizon(settings.steps or (settings.epochs or 0) * samples.per_epoch or None, settings.time)
-    step, spent = 0, 0.0
+    step, elapsed = 0, 0.0
     if state is not None:
         method.load_state_dict(state["method"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         watch.load_state_dict(state["watch"])
-        step, spent = state["step"], state["seconds"]
+        horizon.load_state_dict(state["horizon"])
+        step, elapsed = state["step"], state["seconds"]
     method.train()
     if settings.chunk:
         cached.check(method)
     model, optimiser = fabric.setup(method, optimiser)
-    device = fabric.device
+    device, undo = fabric.device, Undo(method)
 
     first = step if state is not None else None
     tables = {n: Table(folder / f"{n}.csv", first) for n in ("metrics", "watch", "speed")} if rank == 0 else {}
-    began = saved = time.perf_counter() - spent
+    began = saved = time.perf_counter() - elapsed
 
     def save(name: Path | None = None) -> None:
         nonlocal saved
@@ -121,6 +95,7 @@ def train(
             "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(),
             "watch": watch.state_dict(),
+            "horizon": horizon.state_dict(),
             "step": step,
             "seconds": time.perf_counter() - began,
         }
@@ -142,8 +117,7 @@ def train(
     with Interrupts() as interrupts:
         batches = feed(source, samples.at, step, type(method).uses_labels, device.type == "cuda")
         lap, lap_step, in_views = time.perf_counter(), step, 0.0
-        while not horizon.done(step, time.perf_counter() - began):
-            elapsed = time.perf_counter() - began
+        while not horizon.done(step, elapsed):
             total = horizon.total(step, elapsed)
             if schedule.branches_at(step, total):
                 save(folder / "continue.pt")
@@ -158,6 +132,7 @@ def train(
             batch["views"] = views(batch, Draws.seeded(seed, step, device=device))
             in_views += time.perf_counter() - before_views
 
+            undo.keep()
             if settings.chunk:
                 assert isinstance(method, JointEmbedding)
                 losses = cached.backward(method, batch, settings.chunk, fabric.backward, fabric.autocast)
@@ -168,16 +143,17 @@ def train(
             norm = _gradient_norm(method, settings.clip)
             healthy = torch.isfinite(losses["loss"].detach()) & torch.isfinite(norm)
             if not _everywhere(fabric, healthy):
-                optimiser.zero_grad(set_to_none=True)
+                undo.restore()
                 save()
                 raise TrainingStopped(_bad_numbers(step, losses, float(norm), rate))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             step += 1
-            elapsed = time.perf_counter() - began
+            elapsed, stop = _together(fabric, time.perf_counter() - began, interrupts.asked)
+            horizon.stepped(elapsed)
             method.after_step(horizon.progress(step, elapsed))
 
-            last, stop = horizon.done(step, elapsed), interrupts.asked
+            last = horizon.done(step, elapsed)
             if step % settings.log_every == 0 or last:
                 row = {
                     "lr": rate,
@@ -200,7 +176,7 @@ def train(
             if stop and not last:
                 return Outcome("interrupted", step, elapsed)
         batches.close()  # type: ignore[attr-defined]
-    return Outcome("finished", step, time.perf_counter() - began)
+    return Outcome("finished", step, elapsed)
 
 
 def _gradient_norm(method: Method, clip: float) -> Tensor:
@@ -210,6 +186,16 @@ def _gradient_norm(method: Method, clip: float) -> Tensor:
     if clip:
         torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
     return norm
+
+
+def _together(fabric: Fabric, elapsed: float, asked: bool) -> tuple[float, bool]:
+    """The clock of rank 0, and whether any rank was asked to stop: all ranks must do the same number of steps."""
+    if fabric.world_size == 1:
+        return elapsed, asked
+    row = torch.tensor([elapsed if fabric.global_rank == 0 else 0.0, float(asked)], device=fabric.device)
+    reduced = fabric.all_reduce(row, reduce_op="sum")
+    assert isinstance(reduced, Tensor)
+    return float(reduced[0]), bool(reduced[1])
 
 
 def _everywhere(fabric: Fabric, good: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ class Plan:
     Attributes:
         config: what goes into ``config.json``: plain data that repeats the run.
         method: the class of the method.
-        encoder: the user's own module, when they gave one.
+        encoder: the user's own module, when they gave one; it is not trained itself, but a copy of it.
         source: the opened data.
         spec: what views and encoder must know of it.
         settings: how to train.
@@ -52,7 +53,7 @@ class Plan:
     def build(self) -> tuple[Method, Views]:
         """The method around its encoder, freshly initialised from the seed, and the training views."""
         torch.manual_seed(self.config["seed"])
-        encoder = self.encoder
+        encoder = copy.deepcopy(self.encoder)
         if encoder is None:
             row = self.config["encoder"]
             encoder = self.kind.make_encoder(row["name"], self.spec, **row["options"])
@@ -96,7 +97,9 @@ def plan(
     fast = not torch.cuda.is_available()
     own: nn.Module | None = None
     if isinstance(encoder, nn.Module):
-        own, encoder_name = package.wrap_encoder(encoder, source, spec), "custom"
+        if groups["encoder"]:
+            raise OptionError(f"encoder.{next(iter(groups['encoder']))} is of no use with an encoder of your own")
+        own, encoder_name = package.wrap_encoder(encoder, spec), "custom"
     else:
         encoder_name = encoder or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
     recipe = views or method_class.recipe

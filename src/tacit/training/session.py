@@ -49,6 +49,8 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
     )
     fabric.launch()
     method, views = plan.build()
+    if plan.encoder is not None and state is None and fabric.is_global_zero:
+        save_weights(folder / "initial.safetensors", method.encoder.state_dict())
     method.to(fabric.device)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         method = nn.SyncBatchNorm.convert_sync_batchnorm(method)

@@ -37,5 +37,6 @@ def scratch(name: str, *shape: int, device: torch.device) -> Tensor:
     if device.type != "cpu" or count > LARGEST:
         return fresh(*shape, device=device)
     if name not in _kept.buffers or len(_kept.buffers[name]) < count:
-        _kept.buffers[name] = fresh(count, device=device)
+        with torch.inference_mode(False):  # else it could not be written to outside of inference mode
+            _kept.buffers[name] = fresh(count, device=device)
     return _kept.buffers[name][:count].view(shape)

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from tacit.data import Source
 from tacit.modalities.image.encoders import wrap
 from tacit.modalities.image.spec import Spec
-from tacit.modalities.image.views import evaluation_view
 from tacit.views.base import View
 
 SIDE = 32
@@ -23,11 +21,11 @@ def raw(view: View) -> Tensor:
     return small.flatten(1)
 
 
-def wrap_encoder(module: nn.Module, source: Source, spec: Spec) -> nn.Module:
-    """The user's own module as an encoder, tried on a few real images to see what it gives.
+def wrap_encoder(module: nn.Module, spec: Spec) -> nn.Module:
+    """The user's own module as an encoder, tried on black images of the spec's shape to see what it gives.
 
     Raises:
         OptionError: if it does not give ``[B, D]`` or ``[B, D, h, w]``.
     """
-    index = torch.arange(min(4, len(source)))
-    return wrap(module, evaluation_view(spec)(source.batch(index))[0]["x"])
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    return wrap(module, torch.zeros(2, spec.channels, *spec.size, device=device))

@@ -48,8 +48,9 @@ class ImageSource(Source):
         labels: Tensor | None = None,
         classes: list[str] | None = None,
         skipped: Sequence[tuple[str, str]] = (),
+        named_by: str = "index",
     ) -> None:
-        self.store, self.facts, self.aspect = store, facts, aspect
+        self.store, self.facts, self.aspect, self.named_by = store, facts, aspect, named_by
         self.names, self.labels, self.classes, self.skipped = names, labels, classes, skipped
 
     def batch(self, index: Tensor) -> Batch:
@@ -82,6 +83,8 @@ def recognises(data: Any) -> bool:
         return path.suffix.lower() in (*ARRAYS, *SUFFIXES) or not os.path.isfile(path)
     if isinstance(data, (np.ndarray, Tensor)):
         return data.ndim in (3, 4)
+    if _labelled(data):
+        return True
     if _is_huggingface(data):
         return _image_columns(data) is not None
     if isinstance(data, Dataset):
@@ -105,13 +108,14 @@ def open_source(
     image_size: int | None = None,
     layout: str | None = None,
     progress: bool = False,
+    once: bool = False,
 ) -> ImageSource:
     """Open images; files and data sets are decoded once, arrays are used where they lie.
 
     Args:
         data: a folder of image files at any depth (class folders become labels); an .npy or .npz file; an
-            array or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a list of arrays, tensors,
-            Pillow images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
+            array or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a tuple of one of these and
+            its labels, integers ``[N]``; a list of arrays, tensors, Pillow images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
         cache: folder for decoded pixels that do not fit in memory; by default ``$TACIT_CACHE`` or
             ``~/.cache/tacit``.
         memory: the most bytes of pixels to hold in memory; 40% of what is available by default.
@@ -120,6 +124,7 @@ def open_source(
             large.
         layout: ``NCHW`` or ``NHWC``, where the shape of an array does not tell.
         progress: show a progress bar when standard error is a terminal.
+        once: the images will be read a single time, so that an .npy file is mapped however small it is.
 
     Raises:
         DataError: if there is nothing that can be read; it names the file or value and what would be right.
@@ -140,7 +145,7 @@ def open_source(
     if isinstance(data, (str, os.PathLike)):
         path = Path(os.path.expanduser(data)).absolute()
         if path.suffix.lower() in ARRAYS and not os.path.isdir(path):
-            array, labels = load_array(path, memory)
+            array, labels = load_array(path, 0 if once else memory)
             return _arrays(array, labels, f"'{path}'", layout, {"kind": "array", "path": str(path)})
         if os.path.isfile(path):
             what = "one image" if path.suffix.lower() in SUFFIXES else "a file"
@@ -149,6 +154,8 @@ def open_source(
         return _files(listing, {"kind": "folder", "path": str(path)}, class_folders, options)
     if isinstance(data, (np.ndarray, Tensor)):
         return _arrays(data, None, "the array", layout, {"kind": "array"})
+    if _labelled(data):
+        return _arrays(data[0], _labels(*data), "the array", layout, {"kind": "array"})
     if isinstance(data, (list, tuple)):
         return _list(data, layout, options)
     if _is_huggingface(data) or isinstance(data, Dataset):
@@ -190,6 +197,7 @@ def _files(listing: Listing, facts: dict[str, Any], classify: Any, options: dict
         labels,
         classes,
         sorted([*listing.refused, *skipped]),
+        named_by="path",
     )
 
 
@@ -240,6 +248,27 @@ def _objects(items: Objects, classes: Any, options: dict[str, Any]) -> ImageSour
         list(classes) if named else None,
         [(items.names[i], reason) for i, reason in decoded.failures.items()],
     )
+
+
+def _labelled(data: Any) -> bool:
+    """Whether ``data`` is a tuple of an array of images and one value an image."""
+    return (
+        isinstance(data, tuple)
+        and len(data) == 2
+        and all(isinstance(part, (np.ndarray, Tensor)) for part in data)
+        and data[0].ndim in (3, 4)
+        and data[1].ndim == 1
+    )
+
+
+def _labels(x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> np.ndarray:
+    labels = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
+    if len(labels) != len(x) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels beside an array must be one integer an image: there are {len(x)} images and "
+            f"{len(labels)} labels of type {labels.dtype}"
+        )
+    return labels
 
 
 def _is_huggingface(data: Any) -> bool:
