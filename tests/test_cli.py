@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +112,48 @@ def test_pretrain_embed_evaluate_report(tacit_command: Callable[..., Outcome], f
     assert "vicreg" in page
 
 
+def test_without_a_terminal_there_are_a_few_plain_lines(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = [sys.executable, "-m", "tacit", "pretrain", str(folder), "--steps", "12", "--batch-size", "16"]
+    words += ["--out", str(out), "--set", "log_every=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == f"{out}\n"
+    lines = done.stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["96", "method", "run", "trained"]
+    assert "trained 12 steps in" in lines[-1]
+    assert "\x1b" not in done.stderr
+    assert "\r" not in done.stderr
+    again = subprocess.run(
+        [*words[:-2], "--quiet", "--resume"], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (again.stdout, again.stderr) == (f"{out}\n", "")
+
+
+def test_tables_are_not_cut_where_there_is_no_terminal(tacit_command: Callable[..., Outcome]) -> None:
+    code, out, err = tacit_command("methods")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    for entry in tacit.catalogue():
+        (line,) = [line for line in lines if line.split()[0] == entry.name]
+        assert line.rstrip().endswith(f"{entry.title} ({entry.year})")
+    assert len(lines) == len(tacit.catalogue()) + 1
+
+
+def test_a_warning_is_one_line(
+    tacit_command: Callable[..., Outcome], folder: Path, tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    out = tmp_path / "run"
+    words = ["pretrain", folder, "--steps", 4, "--batch-size", 16, "--out", out, "--set", "checkpoint_every=2"]
+    assert tacit_command(*words)[0] == 0
+    last = max((out / "checkpoints").iterdir())
+    last.write_bytes(b"")
+    code, _, err = tacit_command(*words, "--resume", "--quiet")
+    assert code == 0
+    assert err.startswith(f"tacit: checkpoint {last} is damaged")
+    assert len(err.splitlines()) == 1
+
+
 BAD = [
     (["pretrain", "no/such/folder"], "no/such/folder"),
     (["pretrain", "{folder}", "--method", "simlcr"], "did you mean 'simclr'"),
@@ -116,6 +161,8 @@ BAD = [
     (["pretrain", "{folder}", "--encoder", "resnet19"], "resnet18"),
     (["pretrain", "{folder}", "--views", "random-feild"], "did you mean 'random-field'"),
     (["pretrain", "{folder}", "--set", "temprature=1"], "did you mean 'temperature'"),
+    (["pretrain", "{folder}", "--method", "byol", "--set", "momentum=0.9"], "training.momentum or method.momentum"),
+    (["pretrain", "{folder}", "--set", "training.lrr=1"], "did you mean 'lr'"),
     (["pretrain", "{folder}", "--set", "views.flipp=1"], "flip"),
     (["pretrain", "{folder}", "--set", "temperature=warm"], "temperature='warm'"),
     (["pretrain", "{folder}", "--set", "temperature=-1"], "temperature"),

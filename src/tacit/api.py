@@ -23,7 +23,6 @@ from tacit.run import Run, fastest, moved
 from tacit.training import checkpoints
 from tacit.training.folder import differences, early_rank, new_folder, shared_folder
 from tacit.training.plan import Plan, plan
-from tacit.training.session import earlier_state, start
 
 BUDGETS = ("epochs", "steps", "time")
 CHANGEABLE = (
@@ -122,6 +121,8 @@ def pretrain(
 
 
 def _go(planned: Plan, folder: Path, state: dict[str, Any] | None, earlier: str | None, quiet: bool) -> Run:
+    from tacit.training.session import earlier_state, start  # Lightning takes seconds to import
+
     config = planned.config
     before = earlier_state(Path(earlier)) if earlier else None
     if early_rank() == 0:
@@ -178,10 +179,13 @@ def _defaults(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
 
 
 def _merged(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    values = dict(stored["training"]) | dict(stored["method"]["options"])
-    if any(name in given for name in BUDGETS):
-        values = {name: value for name, value in values.items() if name not in BUDGETS}
+    training = stored["training"]
+    if any(name.removeprefix("training.") in BUDGETS for name in given):
+        training = {name: value for name, value in training.items() if name not in BUDGETS}
+    values: dict[str, Any] = {}
     for group, rows in (
+        ("training", training),
+        ("method", stored["method"]["options"]),
         ("views", stored["views"]["options"]),
         ("encoder", stored["encoder"]["options"]),
         ("schedule", stored["schedule"]),

@@ -179,7 +179,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _warn(message: Warning | str, *place: Any) -> None:
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
     """A warning as one line for a person, without the place in the code that gave it."""
     print(f"tacit: {' '.join(str(message).split())}", file=sys.stderr)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tacit import registry
 from tacit.cli import print_json
-from tacit.console import paper
+from tacit.console import printer
 from tacit.errors import OptionError
 
 
@@ -68,7 +68,7 @@ def methods(args: Namespace) -> None:
     for row in rows:
         paper = f"{row.title} ({row.year})"
         table.add_row(row.name, row.kind, row.family, ", ".join(row.as_dict()["modalities"]), paper)
-    paper().print(table)
+    printer().print(table)
 
 
 def claim(args: Namespace) -> int:
@@ -82,7 +82,7 @@ def claim(args: Namespace) -> int:
             table = Table("name", "statement", box=None, pad_edge=False, header_style="bold")
             for row in rows:
                 table.add_row(row["name"], row["statement"])
-            paper().print(table)
+            printer().print(table)
         return 0
     if args.table:
         results = harness.stored()
@@ -116,7 +116,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
         if key in result:
             table.add_row(title, *(_interval(result[key][name]) for name in names))
     table.add_row("RankMe", *(f"{result['rankme'][name]:.1f}" for name in names))
-    console = paper()
+    console = printer()
     console.print(table)
     for warning in result.get("warnings", []):
         console.print(f"note: {warning}", markup=False)

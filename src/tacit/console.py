@@ -20,7 +20,7 @@ def say(text: str, quiet: bool = False) -> None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
 
 
-def paper() -> Console:
+def printer() -> Console:
     """Stdout for tables: as wide as the terminal, or, where there is none, so wide that nothing is cut."""
     return Console() if sys.stdout.isatty() else Console(width=1000)
 

@@ -31,9 +31,9 @@ def write_embeddings(
 ) -> Path:
     """Write names and embeddings, batch by batch, and put the file in place when it is complete.
 
-    ``.parquet``: columns ``path`` (text) or ``index`` (int64), and ``embedding`` (a fixed-size list of float32); ``.csv``: ``path`` or
-    ``index``, ``e0``, ``e1``, ...; ``.npz``: arrays ``path`` or ``index``, and ``embedding``. Paths are relative to
-    the folder.
+    ``.parquet``: columns ``path`` (text) or ``index`` (int64), and ``embedding`` (a fixed-size list of float32);
+    ``.csv``: ``path`` or ``index``, ``e0``, ``e1``, ...; ``.npz``: arrays ``path`` or ``index``, and ``embedding``.
+    Paths are relative to the folder.
 
     Raises:
         OptionError: for another ending.

@@ -27,9 +27,9 @@ class Run:
     """A finished or unfinished run.
 
     ``config.json`` repeats the run, ``metrics.csv``, ``watch.csv`` and ``speed.csv`` tell how it went,
-    ``encoder.safetensors`` (and ``method.safetensors``, with the heads) hold the weights, ``checkpoints/`` what
-    resuming needs, ``initial.safetensors`` an encoder of the user's own as it was given, ``gallery.npz`` and ``report.html`` what a person looks at. Nothing in it needs unpickling to be
-    used.
+    ``encoder.safetensors`` (and ``method.safetensors``, with the heads) hold the weights, ``initial.safetensors``
+    those that an encoder of the user's own came with, ``checkpoints/`` what resuming needs, ``gallery.npz`` and
+    ``report.html`` what a person looks at. Nothing in it needs unpickling to be used.
 
     Args:
         folder: the run folder.

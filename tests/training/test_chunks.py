@@ -12,17 +12,26 @@ from safetensors.torch import load_file
 import tacit
 from tacit.errors import OptionError
 
-PLAIN = {"norm": "layer", "encoder.norm": "group", "precision": "32-true", "optimizer": "sgd", "lr": 0.05}
+PLAIN = {"norm": "layer", "encoder.norm": "group", "optimizer": "sgd"}
 
 
-@pytest.mark.parametrize("method", ["simclr", "vicreg", "barlow-twins"])
+@pytest.mark.parametrize(
+    ("method", "precision", "close"),
+    [
+        ("simclr", "32-true", {"rtol": 1.3e-6, "atol": 1e-5}),
+        ("simclr", "64-true", {"rtol": 1e-7, "atol": 1e-12}),
+        ("vicreg", "64-true", {"rtol": 1e-7, "atol": 1e-12}),
+        ("barlow-twins", "64-true", {"rtol": 1e-7, "atol": 1e-12}),
+    ],
+)
 def test_chunks_train_the_weights_of_the_whole_batch(
-    method: str, tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+    method: str, precision: str, close: dict[str, float], tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
 ) -> None:
+    options = PLAIN | {"precision": precision, "lr": 0.05 if method == "simclr" else 1e-3}
     runs = {
         chunk: tacit.pretrain(
             small_images[0], method, "convnet", steps=5, batch_size=32, out=tmp_path / str(chunk), quiet=True,
-            log_every=1, options=PLAIN | {"chunk": chunk},
+            log_every=1, options=options | {"chunk": chunk},
         )
         for chunk in (0, 8, 5)
     }  # fmt: skip
@@ -31,8 +40,8 @@ def test_chunks_train_the_weights_of_the_whole_batch(
     assert not all(torch.equal(whole[f"encoder.{k}"], v) for k, v in blank.items())
     for chunk in (8, 5):
         for name, value in load_file(runs[chunk].folder / "method.safetensors").items():
-            torch.testing.assert_close(value, whole[name], msg=lambda m, n=name: f"{n}: {m}")
-        np.testing.assert_allclose(runs[chunk].metrics["loss"], runs[0].metrics["loss"], rtol=1e-5)
+            torch.testing.assert_close(value, whole[name], **close, msg=lambda m, n=name: f"{n}: {m}")
+        np.testing.assert_allclose(runs[chunk].metrics["loss"], runs[0].metrics["loss"], rtol=10 * close["rtol"])
 
 
 def test_what_would_not_be_exact_is_refused(tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]) -> None:

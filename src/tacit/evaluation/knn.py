@@ -132,7 +132,7 @@ def _sorted(scores: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _best(scores: Tensor, k: int, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and columns of each row's top k in any order, as far as they are above its floor; the rest may be anything.
+    """Values and columns of each row's top k in any order, as far as they are above its floor (the rest is arbitrary).
 
     As exact as ``topk`` and several times faster for long rows: columns are dealt into groups, and the k best entries
     lie in the k groups with the largest maxima, as each of these holds one entry no smaller than anything outside.

@@ -2,10 +2,12 @@
 
 A modality's package offers, under these names:
 
-* ``open_source(data, **options) -> Source`` and ``recognises(data) -> bool``; ``progress`` and ``once`` are options of all
+* ``open_source(data, **options) -> Source`` and ``recognises(data) -> bool``; all have the options ``progress``
+  and ``once``
 * ``Spec``: a dataclass of what views and encoders must know of the data (channels, size, statistics), with
   ``as_dict``, ``from_dict`` and ``reading`` (options to open other data alike); ``spec_of(source, **options) -> Spec``
-* ``RECIPES``: names of its view recipes; ``make_views(recipe, spec, **options) -> Views`` and ``evaluation_view(spec) -> Views``
+* ``RECIPES``: names of its view recipes; ``make_views(recipe, spec, **options) -> Views`` and
+  ``evaluation_view(spec) -> Views``
 * ``make_encoder(name, spec, **options) -> nn.Module``, ``encoder_names() -> list[str]``,
   ``default_encoder(spec, tokens, fast) -> str``, ``wrap_encoder(module, spec) -> nn.Module``
 * ``raw(view) -> [B, D]``: samples without an encoder, for comparison

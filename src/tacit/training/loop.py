@@ -23,6 +23,7 @@ from tacit.training.feed import Order, feed
 from tacit.training.horizon import Horizon
 from tacit.training.interrupts import Interrupts
 from tacit.training.optimisers import set_rate
+from tacit.training.precision import fitted
 from tacit.training.schedules import Schedule
 from tacit.training.settings import Settings
 from tacit.training.undo import Undo
@@ -129,7 +130,7 @@ def train(
             batch = fabric.to_device(next(batches))
             torch.manual_seed(mix(seed, step, 0x57E9))
             before_views = time.perf_counter()
-            batch["views"] = views(batch, Draws.seeded(seed, step, device=device))
+            batch["views"] = fitted(views(batch, Draws.seeded(seed, step, device=device)), method)
             in_views += time.perf_counter() - before_views
 
             undo.keep()
@@ -157,7 +158,7 @@ def train(
             if step % settings.log_every == 0 or last:
                 row = {
                     "lr": rate,
-                    **{k: float(v.detach()) for k, v in losses.items()},
+                    **{k: float(_mean(fabric, v.detach())) for k, v in losses.items()},
                     "grad_norm": float(norm),
                 }
                 if tables:
@@ -186,6 +187,14 @@ def _gradient_norm(method: Method, clip: float) -> Tensor:
     if clip:
         torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
     return norm
+
+
+def _mean(fabric: Fabric, value: Tensor) -> Tensor:
+    if fabric.world_size == 1:
+        return value
+    reduced = fabric.all_reduce(value, reduce_op="mean")
+    assert isinstance(reduced, Tensor)
+    return reduced
 
 
 def _together(fabric: Fabric, elapsed: float, asked: bool) -> tuple[float, bool]:

@@ -22,7 +22,7 @@ from tacit.training.precision import choose_precision
 from tacit.training.settings import NAMES, Settings, settings
 from tacit.views.base import Views
 
-GROUPS = ("views", "encoder", "schedule", "data")
+GROUPS = ("training", "method", "views", "encoder", "schedule", "data")
 DEFAULT_METHOD = "simclr"
 
 
@@ -78,15 +78,15 @@ def plan(
     """Open the data and fill in every automatic value.
 
     Args:
-        given: options by name: training settings, the method's hyper-parameters, and ``views.*``, ``encoder.*``,
-            ``schedule.*``, ``data.*``.
+        given: options by name: training settings and the method's hyper-parameters (with ``training.`` and ``method.``
+            before them where both have one of that name), and ``views.*``, ``encoder.*``, ``schedule.*``, ``data.*``.
 
     Raises:
         OptionError, DataError: at the first thing that is wrong, naming it.
     """
     method_class = _method(method)
     name = _name_of(method_class)
-    groups = _sort(given, method_class, name)
+    groups = _sort(given, method_class)
     image_size = groups["data"].pop("image_size", None)
     reading = groups["data"] | ({"image_size": image_size} if image_size else {})
     source = open_source(data, kind, progress=progress, **reading)
@@ -143,14 +143,24 @@ def _name_of(method: type[Method]) -> str:
     return next((e.name for e in registry.catalogue("method") if e.target == target), method.__name__)
 
 
-def _sort(given: Mapping[str, Any], method: type[Method], name: str) -> dict[str, dict[str, Any]]:
-    """The options by what they belong to; an unknown one is answered with the nearest known name."""
-    groups: dict[str, dict[str, Any]] = {"training": {}, "method": {}, **{g: {} for g in GROUPS}}
+def _sort(given: Mapping[str, Any], method: type[Method]) -> dict[str, dict[str, Any]]:
+    """The options by what they belong to, a later one in place of an earlier one.
+
+    Raises:
+        OptionError: for an unknown name, with the nearest known one, or for one that means two things.
+    """
+    groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
     hyper = parameters(method, skip=1)
     for key, value in given.items():
         group, dot, rest = key.partition(".")
         if dot and group in GROUPS:
+            if group == "training" and rest not in NAMES:
+                raise unknown("training setting", rest, NAMES)
             groups[group][rest] = value
+        elif key in NAMES and key in hyper:
+            raise OptionError(
+                f"both training and the method have an option '{key}'; say training.{key} or method.{key}"
+            )
         elif key in NAMES:
             groups["training"][key] = value
         elif key == "image_size":

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from tacit.views.base import View
 
 Precision = Literal["bf16-mixed", "32-true"]
 
@@ -26,6 +28,16 @@ def choose_precision(device: torch.device | str) -> Precision:
             and bool(cpu_features() & {"amx_bf16", "avx512_bf16"})
         )
     return "bf16-mixed" if fast else "32-true"
+
+
+def fitted(views: list[View], module: nn.Module) -> list[View]:
+    """Views whose floating tensors have the type of the module's weights: float64 with ``64-true``."""
+    kind = next(module.parameters()).dtype
+    if kind == torch.float32:
+        return views
+    return [
+        {k: v.to(kind) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in w.items()} for w in views
+    ]
 
 
 def cpu_features() -> set[str]:

@@ -81,6 +81,7 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
         finally:
             if fabric.is_global_zero and (outcome or why):
                 _leave(plan, method, views, watch, folder, outcome, why)
+    fabric.barrier()  # the other ranks read what the first one leaves
     assert outcome is not None
     return outcome
 
@@ -100,7 +101,7 @@ def _leave(
         "skipped": [list(row) for row in plan.source.skipped],
     }
     write_json(folder / "summary.json", summary | ({"why": why} if why else {}))
-    showcase(plan, method, views, folder)
+    showcase(plan, method.float(), views, folder)
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:

@@ -17,6 +17,7 @@ from tacit.evaluation.geometry import alignment, spread, uniformity
 from tacit.evaluation.rankme import rankme
 from tacit.methods.base import Method, embed
 from tacit.parts.draws import Draws
+from tacit.training.precision import fitted
 from tacit.views.base import Views
 
 CONSTANT = 0.02
@@ -73,14 +74,15 @@ class Watch:
         """One row of ``watch.csv``; the method is left in the mode it was in."""
         modes = {module: module.training for module in method.modules()}
         method.eval()
-        embedding = embed(method.encoder, self.seen).float()
+        (seen,) = fitted([self.seen], method)
+        embedding = embed(method.encoder, seen)
         row = {"embedding_rank": _rank(embedding), "embedding_spread": float(spread(embedding))}
         projected = embedding
         if method.projector is not None:
-            projected = method.projector(embedding).float()
+            projected = method.projector(embedding)
             row |= {"projection_rank": _rank(projected), "projection_spread": float(spread(projected))}
         if len(self.views) > 1:
-            two = [_project(method, view) for view in self.views[:2]]
+            two = [_project(method, view) for view in fitted(self.views[:2], method)]
             row |= {"alignment": float(alignment(*two))}
         row["uniformity"] = float(uniformity(projected))
         for module, mode in modes.items():
@@ -136,4 +138,4 @@ def _rank(rows: Tensor) -> float:
         return 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # wide projections outnumber the samples; the verdict allows for it
-        return float(rankme(rows))
+        return float(rankme(rows.float()))

@@ -115,7 +115,8 @@ def open_source(
     Args:
         data: a folder of image files at any depth (class folders become labels); an .npy or .npz file; an
             array or tensor ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``; a tuple of one of these and
-            its labels, integers ``[N]``; a list of arrays, tensors, Pillow images or paths; a torch ``Dataset``; a Hugging Face data set with an image column.
+            its labels, integers ``[N]``; a list of arrays, tensors, Pillow images or paths; a torch
+            ``Dataset``; a Hugging Face data set with an image column.
         cache: folder for decoded pixels that do not fit in memory; by default ``$TACIT_CACHE`` or
             ``~/.cache/tacit``.
         memory: the most bytes of pixels to hold in memory; 40% of what is available by default.

@@ -37,6 +37,8 @@ class Recipe:
         blur: probability of a Gaussian blur; it applies from 64 pixels on, unless ``blur`` is given as an option.
         sigma: range of its standard deviation in pixels.
         solarize: probability of inverting bright pixels.
+        overlay: how many pieces of other images are laid over each view before all else; see
+            :func:`tacit.modalities.image.overlay.overlay`.
     """
 
     crop_scale: tuple[float, float] | None = None
@@ -52,6 +54,7 @@ class Recipe:
     blur: float = 0.5
     sigma: tuple[float, float] = (0.1, 2.0)
     solarize: float = 0.0
+    overlay: int = 0
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "gray", "blur", "solarize"):
@@ -66,6 +69,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not (_is_pair(value) and 0 < value[0] <= value[1] <= top):
                 raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {value!r}")
+        if not isinstance(self.overlay, int) or self.overlay < 0:
+            raise OptionError(f"overlay is a whole number of pieces, at least 0, not {self.overlay!r}")
         if self.hue * self.strength > 0.5:
             raise OptionError(f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}")
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from tacit.data import Batch
 from tacit.modalities.image import blur, colour, geometry, memory
 from tacit.modalities.image.boxes import NUMBERS, Boxes, central_boxes, join_rows, random_boxes, take_rows
+from tacit.modalities.image.overlay import overlay
 from tacit.modalities.image.recipes import RECIPES, Recipe, resolve
 from tacit.modalities.image.spec import Spec
 from tacit.parts.draws import Draws
@@ -86,12 +87,15 @@ class ImageViews(Views):
         self.spec = spec
         self.recipes = recipes
         names = ("jitter", "gray", "blur", "solarize")
+        self._overlay = max(recipe.overlay for recipe in recipes)
         self._made = {name for name in names if any(getattr(recipe, name) for recipe in recipes)}
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         x, count = batch["x"], len(batch["x"])
         stored = (x.shape[2], x.shape[3])
         drawn = self._draw(draws, count, stored, batch.get("aspect"))
+        if self._overlay:
+            x = overlay(x, draws, len(self.recipes), self._overlay)
         rows = {"x": self._render(x, drawn)} | self._params(drawn, stored, x.shape[1])
         split = {key: value.to(x.device).split(count) for key, value in rows.items()}
         return [{key: value[i] for key, value in split.items()} for i in range(len(self.recipes))]
