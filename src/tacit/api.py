@@ -59,8 +59,9 @@ def pretrain(
     """Train an encoder on data without labels.
 
     Args:
-        data: a folder of images, an ``.npy`` or ``.npz`` file, an array, a tensor, a list, a torch ``Dataset`` or a
-            Hugging Face dataset. Class folders and labels are remembered for evaluation and never trained on.
+        data: a folder of images, an ``.npy`` or ``.npz`` file, an array, a tensor, a tuple of one of them and its
+            labels, a list, a torch ``Dataset`` or a Hugging Face dataset. Labels, from class folders too, are
+            remembered for evaluation and never trained on.
         method: a name (``tacit methods`` lists them) or a :class:`tacit.Method` class; ``simclr`` by default.
         encoder: ``convnet``, ``vit``, any timm name, or your own module, of which a copy is trained; automatic by
             data and hardware.
@@ -75,7 +76,8 @@ def pretrain(
         continue_from: a finished run to go on from with new data: weights and optimiser state are carried over.
         quiet: print nothing.
         options, **more: training settings (:class:`tacit.training.settings.Settings`), hyper-parameters of the
-            method, and parts by prefix (``views.``, ``encoder.``, ``schedule.``, ``data.``) in ``options``.
+            method, and parts by prefix (``views.``, ``encoder.``, ``schedule.``, ``data.``) in ``options``. A name that
+            training and the method share needs ``training.`` or ``method.`` before it.
 
     Returns:
         the run, whose folder holds the encoder, metrics, checkpoints and what the report needs.

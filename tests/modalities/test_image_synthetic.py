@@ -101,3 +101,23 @@ def test_image_folder_is_read_back(tmp_path: Path) -> None:
     image_folder(tmp_path / "colour", colour, np.array([0]), ["a"])
     with Image.open(tmp_path / "colour" / "a" / "00000.png") as image:
         np.testing.assert_array_equal(np.asarray(image), colour[0].transpose(1, 2, 0))
+
+
+def test_shared_scenes_are_the_same_clutters_in_both_parts() -> None:
+    grounds = []
+    for part in ("train", "test"):
+        images, _ = scattered_digits(part, count=300, scenes=3, seed=4)
+        alone, _ = scattered_digits(part, count=300, clutter=0, seed=4)
+        clutter = np.where(images > alone, images, 0)
+        assert (images >= alone).all()
+        grounds.append(clutter.reshape(300, -1))
+    # what shows of a scene beside the digit never exceeds the scene, so three maxima explain all images
+    for ground in grounds:
+        scenes: list[np.ndarray] = []
+        for row in ground:
+            near = [i for i, s in enumerate(scenes) if not ((row > 0) & (s > 0) & (row != s)).any() and (row & s).any()]
+            if near:
+                scenes[near[0]] = np.maximum(scenes[near[0]], row)
+            else:
+                scenes.append(row)
+        assert len(scenes) == 3

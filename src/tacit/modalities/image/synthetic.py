@@ -33,7 +33,12 @@ CHUNK = 250
 
 
 def scattered_digits(
-    part: str = "train", count: int | None = None, seed: int = 0, size: int = 32, clutter: int = 4
+    part: str = "train",
+    count: int | None = None,
+    seed: int = 0,
+    size: int = 32,
+    clutter: int = 4,
+    scenes: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Digits at random position, scale (12 to 16 pixels) and angle (±30°), among parts of other digits.
 
@@ -43,6 +48,8 @@ def scattered_digits(
         seed: the same seed gives the same images.
         size: side of the images in pixels, at least 20.
         clutter: number of pieces of other digits of the same part, 5 or 6 of their pixels a side, in each image.
+        scenes: how many different clutters there are, which images of both parts share, made of training digits; by
+            default each image has its own.
 
     Returns:
         images, uint8 ``[count, 1, size, size]``, and labels, int64 ``[count]`` in 0..9.
@@ -53,7 +60,7 @@ def scattered_digits(
     if part not in COUNTS:
         raise OptionError(f"part must be 'train' or 'test', not '{part}'")
     count = COUNTS[part] if count is None else count
-    for name, value, least in (("count", count, 1), ("size", size, 20), ("clutter", clutter, 0)):
+    for name, value, least in (("count", count, 1), ("size", size, 20), ("clutter", clutter, 0), ("scenes", scenes or 1, 1)):
         if value < least:
             raise OptionError(f"{name} must be at least {least}, not {value}")
     digits, labels = _originals(part)
@@ -62,7 +69,10 @@ def scattered_digits(
     chosen = torch.cat([torch.randperm(len(digits), generator=generator) for _ in range(rounds)])[:count]
     images = torch.empty(count, 1, size, size, dtype=torch.uint8)
     for rows in torch.arange(count).split(CHUNK):
-        images[rows] = _compose(digits, chosen[rows], generator, size, clutter)
+        images[rows] = _compose(digits, chosen[rows], generator, size, 0 if scenes else clutter)
+    if scenes:
+        ground = _scenes(scenes, seed, size, clutter)
+        images = torch.maximum(images, ground[torch.randint(0, scenes, (count,), generator=generator)])
     return images.numpy(), labels[chosen].numpy()
 
 
@@ -82,14 +92,29 @@ def _compose(digits: Tensor, chosen: Tensor, generator: torch.Generator, size: i
     whole = digits[chosen][:, None]
     image = _place(whole, torch.zeros(batch, 2), SCALE, TURN, generator, size)
     if clutter:
-        # an offset of at least one from the chosen digit: never a piece of the digit itself
-        offset = torch.randint(1, len(digits), (batch, clutter), generator=generator)
-        pieces = digits[(chosen[:, None] + offset) % len(digits)].flatten(0, 1)
-        pieces, middle = _windows(pieces, generator)
-        light = _uniform(CLUTTER_LIGHT, (len(pieces), 1, 1, 1), generator)
-        placed = _place(pieces[:, None], middle, CLUTTER_SCALE, math.pi, generator, size) * light
-        image = torch.maximum(image, placed.view(batch, clutter, size, size).amax(1, keepdim=True))
+        image = torch.maximum(image, _clutter(digits, chosen, generator, size, clutter))
     return (image * 255).round().to(torch.uint8)
+
+
+def _clutter(digits: Tensor, chosen: Tensor, generator: torch.Generator, size: int, clutter: int) -> Tensor:
+    """Canvases ``[B, 1, size, size]`` with pieces of digits other than the chosen ones."""
+    # an offset of at least one from the chosen digit: never a piece of the digit itself
+    offset = torch.randint(1, len(digits), (len(chosen), clutter), generator=generator)
+    pieces = digits[(chosen[:, None] + offset) % len(digits)].flatten(0, 1)
+    pieces, middle = _windows(pieces, generator)
+    light = _uniform(CLUTTER_LIGHT, (len(pieces), 1, 1, 1), generator)
+    placed = _place(pieces[:, None], middle, CLUTTER_SCALE, math.pi, generator, size) * light
+    return placed.view(len(chosen), clutter, size, size).amax(1, keepdim=True)
+
+
+def _scenes(count: int, seed: int, size: int, clutter: int) -> Tensor:
+    """Clutters that images share: uint8 ``[count, 1, size, size]``, a function of the seed alone."""
+    digits, _ = _originals("train")
+    generator = torch.Generator().manual_seed(mix(seed, len(COUNTS)))
+    if not clutter:
+        return torch.zeros(count, 1, size, size, dtype=torch.uint8)
+    ground = _clutter(digits, torch.arange(count) % len(digits), generator, size, clutter)
+    return (ground * 255).round().to(torch.uint8)
 
 
 def _windows(pieces: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
