@@ -21,10 +21,10 @@ demo: setup
 setup: .venv/.installed
 
 test: .venv/.installed-test
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-all: .venv/.installed-test
-	@$(BIN)/python -m pytest -m "slow or not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "slow or not slow"
 
 lint: .venv/.installed-test
 	@$(BIN)/python -m ruff check src tests benchmarks docs

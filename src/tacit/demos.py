@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tacit.console import printer
+
 METHOD, EPOCHS, BATCH = "simclr", 60, 128
 TRAIN, TEST, SCENES = 4000, 2000, 32
 OPTIONS = {
@@ -51,13 +53,12 @@ def demo(seed: int = 0, out: str | Path | None = None, quiet: bool = False) -> d
 
 def show(result: dict[str, Any]) -> None:
     """Print the demo's result as a table."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("accuracy %", "raw pixels", "random encoder", "trained encoder", box=None, header_style="bold")
     for key, title in (("knn", "k-NN"), ("linear", "linear probe")):
         table.add_row(title, *(f"{result[key][name]:.1f}" for name in ("raw", "random", "trained")))
-    console = Console()
+    console = printer()
     console.print("Scattered digits: test digits come from writers that were never trained on.")
     console.print(table)
     console.print(f"report: {result['report']}", soft_wrap=True, highlight=False)

@@ -88,7 +88,7 @@ def same(a: Path, b: Path) -> None:
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("method", ["byol", "mixed-barlow-twins"])
+@pytest.mark.parametrize("method", ["byol", pytest.param("mixed-barlow-twins", marks=pytest.mark.slow)])
 def test_kill_9_at_several_points(data: Path, tmp_path: Path, method: str) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert command(data, whole, method) == 0

@@ -13,8 +13,16 @@ import torch
 from safetensors.torch import load_file
 
 from tacit import registry
+from tacit.files import read_json
 
-METHODS = [e.name for e in registry.catalogue("method")]
+# One of them always: processes take long to start.
+METHODS = [
+    pytest.param(entry.name, marks=[pytest.mark.slow] if entry.name != "byol" else [])
+    for entry in registry.catalogue("method")
+]
+
+LAUNCHER = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d"]
+LAUNCHER += ["--rdzv-endpoint=localhost:0"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -33,13 +41,26 @@ def test_ten_steps_give_the_same_weights(
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     one, two = tmp_path / "one", tmp_path / "two"
     subprocess.run([sys.executable, *words, "--out", str(one)], env=environment, check=True)
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d"]
-    launcher += ["--rdzv-endpoint=localhost:0"]
     several = ["--set", "devices=2", "--set", "strategy=ddp", "--out", str(two)]
-    subprocess.run([sys.executable, *launcher, *words, *several], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, *LAUNCHER, *words, *several], env=environment, check=True, capture_output=True)
     first, second = load_file(one / "method.safetensors"), load_file(two / "method.safetensors")
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=1e-6, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
     assert {value.dtype for value in first.values() if value.is_floating_point()} == {torch.float64}
     losses = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)["loss"] for run in (one, two)]
     np.testing.assert_allclose(*losses, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_budget_in_seconds_ends_both_at_the_same_step(
+    tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """With a clock each, one process would wait for ever for the other's last step."""
+    np.save(tmp_path / "x.npy", small_images[0])
+    words = ["-m", "tacit", "pretrain", str(tmp_path / "x.npy"), "--method", "byol", "--time", "4s", "--quiet"]
+    words += ["--batch-size", "16", "--set", "accelerator=cpu", "--set", "devices=2", "--set", "strategy=ddp"]
+    subprocess.run(
+        [sys.executable, *LAUNCHER, *words, "--out", str(tmp_path / "run")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert read_json(tmp_path / "run" / "summary.json")["status"] == "finished"

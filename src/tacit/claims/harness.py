@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit import registry
-from tacit.console import say
+from tacit.console import printer, say
 from tacit.errors import DataError, OptionError, unknown
 from tacit.files import read_json, write_json
 
@@ -200,10 +200,9 @@ def stored() -> list[dict[str, Any]]:
 
 def show(row: dict[str, Any]) -> None:
     """Print one result as a small table with its verdict."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = printer()
     console.print(f"[bold]{row['name']}[/bold]  {row['title']}\n{row['statement']}\n{row['data']}", highlight=False)
     if row["difference"] is None:
         console.print(f"verdict: [bold]{row['verdict']}[/bold] ({row['notes']['why']})", highlight=False)
@@ -224,7 +223,6 @@ def show(row: dict[str, Any]) -> None:
 
 def show_table(rows: list[dict[str, Any]]) -> None:
     """Print the stored results, a line each."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("claim", "metric", "baseline", "method", "difference", "verdict", box=None, header_style="bold")
@@ -239,4 +237,4 @@ def show_table(rows: list[dict[str, Any]]) -> None:
                 f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]",
             )
         table.add_row(row["name"], row["metric"], *arms, row["verdict"])
-    Console().print(table)
+    printer().print(table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.small import digits, knn_of, snapshots, trained
 from tacit.run import Run
@@ -27,7 +29,7 @@ def mixed_barlow_twins(trial: Trial) -> Result:
     for name in ("barlow-twins", "mixed-barlow-twins"):
         method, kept = snapshots(name, SHARES)
 
-        def measure(run: Run, kept: list = kept) -> list[float]:  # type: ignore[type-arg]
+        def measure(run: Run, kept: list[Any] = kept) -> list[float]:
             encoder, accuracies = run.encoder, []
             for _, weights in kept:
                 encoder.load_state_dict(weights)

@@ -40,9 +40,7 @@ def overlay(x: Tensor, draws: Draws, views: int, pieces: int) -> Tensor:
         other = everyone[(piece[:, 0] * len(everyone)).long()]
         sides = low + (high - low) * piece[:, 1:3]
         start = piece[:, 3:5] * (1 - sides)
-        rows, columns = (
-            _inside(start[:, axis], sides[:, axis], length) for axis, length in enumerate((height, width))
-        )
+        rows, columns = (_inside(start[:, axis], sides[:, axis], length) for axis, length in enumerate((height, width)))
         light = LIGHT[0] + (LIGHT[1] - LIGHT[0]) * piece[:, 5]
         window = (rows[:, :, None] & columns[:, None, :]) * light[:, None, None]
         out = torch.maximum(out, (other * window[:, None]).to(x.dtype))

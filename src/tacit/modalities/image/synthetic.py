@@ -60,7 +60,12 @@ def scattered_digits(
     if part not in COUNTS:
         raise OptionError(f"part must be 'train' or 'test', not '{part}'")
     count = COUNTS[part] if count is None else count
-    for name, value, least in (("count", count, 1), ("size", size, 20), ("clutter", clutter, 0), ("scenes", scenes or 1, 1)):
+    for name, value, least in (
+        ("count", count, 1),
+        ("size", size, 20),
+        ("clutter", clutter, 0),
+        ("scenes", scenes or 1, 1),
+    ):
         if value < least:
             raise OptionError(f"{name} must be at least {least}, not {value}")
     digits, labels = _originals(part)
