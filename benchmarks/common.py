@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tacit.modalities.image.synthetic import scattered_digits
 
 from tacit.environment import facts
+from tacit.modalities.image.synthetic import scattered_digits
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
