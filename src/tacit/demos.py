@@ -9,7 +9,8 @@ from typing import Any
 from tacit.console import printer
 
 METHOD, EPOCHS, BATCH = "simclr", 60, 128
-TRAIN, TEST, SCENES = 4000, 2000, 32
+TRAIN, TEST = 4000, 2000
+DIGITS: dict[str, Any] = {"clutter": 8, "scenes": 64, "scale": (2.1, 2.8)}
 OPTIONS = {
     "lr": 3e-3,
     "temperature": 0.1,
@@ -37,7 +38,7 @@ def demo(seed: int = 0, out: str | Path | None = None, quiet: bool = False) -> d
 
     began = time.perf_counter()
     parts = (("train", TRAIN), ("test", TEST))
-    train, test = (scattered_digits(part, count=count, seed=seed, scenes=SCENES) for part, count in parts)
+    train, test = (scattered_digits(part, count=count, seed=seed, **DIGITS) for part, count in parts)
     run = api.pretrain(
         train[0], METHOD, epochs=EPOCHS, batch_size=BATCH, out=out, seed=seed, quiet=quiet, options=OPTIONS
     )

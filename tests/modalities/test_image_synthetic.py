@@ -80,7 +80,9 @@ def test_raw_pixels_tell_little() -> None:
     assert 0.15 < accuracy < 0.45
 
 
-@pytest.mark.parametrize("options", [{"part": "valid"}, {"count": 0}, {"size": 12}, {"clutter": -1}])
+@pytest.mark.parametrize(
+    "options", [{"part": "valid"}, {"count": 0}, {"size": 12}, {"clutter": -1}, {"scale": (2.0, 9.0)}]
+)
 def test_impossible_arguments(options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         scattered_digits(**options)  # type: ignore[arg-type]
@@ -121,3 +123,8 @@ def test_shared_scenes_are_the_same_clutters_in_both_parts() -> None:
             else:
                 scenes.append(row)
         assert len(scenes) == 3
+
+
+def test_larger_digits_cover_more() -> None:
+    small, large = (scattered_digits(count=200, clutter=0, scale=(s, s))[0].mean() for s in (1.5, 3.0))
+    assert large / small == pytest.approx(4, rel=0.05)

@@ -39,6 +39,7 @@ def scattered_digits(
     size: int = 32,
     clutter: int = 4,
     scenes: int | None = None,
+    scale: tuple[float, float] = SCALE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Digits at random position, scale (12 to 16 pixels) and angle (±30°), among parts of other digits.
 
@@ -50,6 +51,7 @@ def scattered_digits(
         clutter: number of pieces of other digits of the same part, 5 or 6 of their pixels a side, in each image.
         scenes: how many different clutters there are, which images of both parts share, made of training digits; by
             default each image has its own.
+        scale: range of how many times as large as its 8 pixels a digit is.
 
     Returns:
         images, uint8 ``[count, 1, size, size]``, and labels, int64 ``[count]`` in 0..9.
@@ -68,13 +70,15 @@ def scattered_digits(
     ):
         if value < least:
             raise OptionError(f"{name} must be at least {least}, not {value}")
+    if not 0 < scale[0] <= scale[1] <= size / SIDE:
+        raise OptionError(f"scale must be two numbers, 0 < low <= high <= size / {SIDE}, not {scale}")
     digits, labels = _originals(part)
     generator = torch.Generator().manual_seed(mix(seed, list(COUNTS).index(part)))
     rounds = -(-count // len(digits))
     chosen = torch.cat([torch.randperm(len(digits), generator=generator) for _ in range(rounds)])[:count]
     images = torch.empty(count, 1, size, size, dtype=torch.uint8)
     for rows in torch.arange(count).split(CHUNK):
-        images[rows] = _compose(digits, chosen[rows], generator, size, 0 if scenes else clutter)
+        images[rows] = _compose(digits, chosen[rows], generator, size, 0 if scenes else clutter, scale)
     if scenes:
         ground = _scenes(scenes, seed, size, clutter)
         images = torch.maximum(images, ground[torch.randint(0, scenes, (count,), generator=generator)])
@@ -91,11 +95,18 @@ def _originals(part: str) -> tuple[Tensor, Tensor]:
     return digits, torch.from_numpy(labels[rows]).long()
 
 
-def _compose(digits: Tensor, chosen: Tensor, generator: torch.Generator, size: int, clutter: int) -> Tensor:
+def _compose(
+    digits: Tensor,
+    chosen: Tensor,
+    generator: torch.Generator,
+    size: int,
+    clutter: int,
+    scale: tuple[float, float],
+) -> Tensor:
     """Images ``[B, 1, size, size]`` of the chosen digits, over ``clutter`` pieces of others each."""
     batch = len(chosen)
     whole = digits[chosen][:, None]
-    image = _place(whole, torch.zeros(batch, 2), SCALE, TURN, generator, size)
+    image = _place(whole, torch.zeros(batch, 2), scale, TURN, generator, size)
     if clutter:
         image = torch.maximum(image, _clutter(digits, chosen, generator, size, clutter))
     return (image * 255).round().to(torch.uint8)
