@@ -101,6 +101,7 @@ class Run:
         settings = self.config["method"]
         kind = self._kind or registry.find(settings["name"], "method")
         method = kind(self._build_encoder(), **settings["options"])
+        method.sized(self.config["data"]["count"])
         self._fill(method, "method.safetensors")
         return method.eval()
 

@@ -29,6 +29,12 @@ def test_a_batch_as_large_as_the_data_is_one_step_an_epoch() -> None:
     assert Order(7, 7, seed=0).at(1).sort().values.tolist() == list(range(7))
 
 
+def test_a_method_arranges_every_shuffle() -> None:
+    in_pairs = Order(20, 4, seed=0, arrange=lambda order, batch: order.sort().values.roll(batch))
+    assert in_pairs.at(0).tolist() == [16, 17, 18, 19]
+    assert in_pairs.at(6).tolist() == [0, 1, 2, 3]
+
+
 def test_draws_are_functions_of_their_numbers_alone() -> None:
     assert torch.equal(Draws.seeded(1, 2).uniform(4, 3), Draws.seeded(1, 2).uniform(4, 3))
     seeds = {mix(a, b) for a in range(50) for b in range(50)}

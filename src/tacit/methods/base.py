@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 
 from tacit.data import Batch
 from tacit.views.base import View, join
+
+Samples = Callable[[], Iterator[Batch]]
+"""Gives a pass over the data set."""
 
 
 class Method(nn.Module):
@@ -57,6 +61,26 @@ class Method(nn.Module):
     def in_chunks(self) -> bool:
         """Whether the loss is a function of the projections alone, so that it can train in chunks."""
         return False
+
+    def sized(self, count: int) -> None:
+        """Called once, before weights are loaded or trained, with the number of samples in the data set.
+
+        A method with state per sample (memory banks, labels it gives itself) registers it here, as buffers or
+        parameters that ``batch["index"]`` points into.
+        """
+
+    def begin(self, samples: Samples) -> None:
+        """Called once before the first step of a new run, not when one is resumed.
+
+        A method that must see all data first (to mine neighbours, to cluster) does so here and keeps the outcome in
+        its buffers. ``samples()`` gives all of it in order, batch by batch on the training device, each with
+        ``index`` and ``views``: the one evaluation view.
+        """
+
+    def arrange(self, order: Tensor, batch: int) -> Tensor:
+        """An epoch's order (a permutation, int64 ``[N]``) so that its runs of ``batch`` samples are what the method
+        wants in one batch; a function of its arguments and of what :meth:`begin` kept."""
+        return order
 
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step; ``progress`` runs from 0 to 1 over the training."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from tacit.data import Batch, Source, order
+from tacit.parts.draws import Draws
+from tacit.views.base import Views
 
 
 class Order:
@@ -20,13 +22,23 @@ class Order:
         count: samples in the data set.
         batch: samples a step over all ranks.
         rank, ranks: this process and how many there are; each takes its equal part of every batch.
+        arrange: ``(shuffled order, batch) -> order``, what :meth:`tacit.Method.arrange` makes of each shuffle.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        arrange: Callable[[Tensor, int], Tensor] = lambda order, batch: order,
+    ) -> None:
         self.count, self.seed, self.rank = count, seed, rank
         self.share = batch // ranks
         self.batch = self.share * ranks
         self.per_epoch = max(1, count // self.batch)
+        self._arrange = arrange
         self._epoch = -1
         self._shuffled = torch.empty(0, dtype=torch.int64)
 
@@ -37,7 +49,7 @@ class Order:
         """Indices of the samples that this rank sees in ``step`` (from 0): int64 ``[share]``."""
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self._epoch:
-            self._epoch, self._shuffled = epoch, order(self.count, self.seed, epoch)
+            self._epoch, self._shuffled = epoch, self._arrange(order(self.count, self.seed, epoch), self.batch)
         start = position * self.batch + self.rank * self.share
         return self._shuffled[start : start + self.share]
 
@@ -58,11 +70,29 @@ def feed(source: Source, at: Callable[[int], Tensor], start: int, labels: bool, 
             batch = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in batch.items()}
         return batch
 
-    with ThreadPoolExecutor(1, "tacit-feed") as thread:
+    cores = torch.get_num_threads()
+    with ThreadPoolExecutor(1, "tacit-feed", _alone) as thread:
         coming = thread.submit(read, start)
         step = start
+        coming.result()
+        torch.set_num_threads(cores)  # the number that later threads start with is one for the process
         while True:
             batch = coming.result()
             step += 1
             coming = thread.submit(read, step)
             yield batch
+
+
+def once(source: Source, view: Views, device: torch.device, labels: bool, size: int = 512) -> Iterator[Batch]:
+    """All samples in order, on the device, with their evaluation view: what :meth:`tacit.Method.begin` is given."""
+    for batch in source.batches(size):
+        if not labels:
+            batch.pop("y", None)
+        batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+        batch["views"] = view(batch, Draws.seeded(0, device=device))
+        yield batch
+
+
+def _alone() -> None:
+    """Keep this thread to one core: a pool of its own would wait for work by spinning on the cores that train."""
+    torch.set_num_threads(1)

@@ -69,7 +69,7 @@ def train(
     rank, ranks = fabric.global_rank, fabric.world_size
     if settings.batch_size < 2 * ranks and ranks > 1:
         raise RunError(f"batch_size {settings.batch_size} gives {ranks} processes fewer than 2 samples each")
-    samples = Order(len(source), settings.batch_size, seed, rank, ranks)
+    samples = Order(len(source), settings.batch_size, seed, rank, ranks, method.arrange)
     horizon = Horizon(settings.steps or (settings.epochs or 0) * samples.per_epoch or None, settings.time)
     step, elapsed = 0, 0.0
     if state is not None:

@@ -60,6 +60,7 @@ class Plan:
         views = self.config["views"]
         try:
             method = self.method(encoder, **self.config["method"]["options"])
+            method.sized(len(self.source))
             return method, self.kind.make_views(views["recipe"], self.spec, **views["options"])
         except ValueError as error:
             raise OptionError(str(error)) from error

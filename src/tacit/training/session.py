@@ -17,6 +17,7 @@ from tacit.errors import MissingExtra, RunError, TrainingStopped
 from tacit.files import write, write_json
 from tacit.methods.base import Method
 from tacit.training import checkpoints
+from tacit.training.feed import once
 from tacit.training.loop import Outcome, State, train
 from tacit.training.optimisers import make_optimiser
 from tacit.training.plan import Plan
@@ -63,7 +64,10 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
     if earlier is not None and state is None:
         _start_from(method, optimiser, earlier)
     channels_last(method.encoder, fabric.device, settings.channels_last)
-    watch = Watch(plan.source, plan.kind.evaluation_view(plan.spec), views, fabric.device, seed)
+    evaluation = plan.kind.evaluation_view(plan.spec)
+    if state is None:
+        method.eval().begin(lambda: once(plan.source, evaluation, fabric.device, method.uses_labels))
+    watch = Watch(plan.source, evaluation, views, fabric.device, seed)
 
     if fabric.is_global_zero:
         write_json(folder / "environment.json", facts() | {"precision": settings.precision})
