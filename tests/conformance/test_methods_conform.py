@@ -29,10 +29,12 @@ def built(name: str, channels: int = 3, size: int = 16) -> tuple[Method, Callabl
     spec = image.Spec(channels, (size, size), (0.5,) * channels, (0.25,) * channels)
     kind = registry.find(name, "method")
     method = kind(image.make_encoder(image.default_encoder(spec, tokens=kind.tokens, fast=True), spec))
+    method.sized(32)
     views = image.make_views(kind.recipe, spec)
 
     def batch(x: Tensor) -> dict[str, Any]:
-        row = {"x": x, "index": torch.arange(len(x))}
+        index = torch.arange(len(x))
+        row = {"x": x, "index": index, "y": index % 3}
         return row | {"views": views(row, Draws.seeded(0))}
 
     return method, batch

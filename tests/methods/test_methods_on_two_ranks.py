@@ -12,13 +12,15 @@ from tacit.objectives.contrastive import NTXent
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.options import parameters
 from tacit.parts import cached, ranks
 from tacit.parts.draws import Draws
 from tacit.parts.masks import random_mask
 from tacit.parts.statistics import standardise
-from tacit.registry import find
+from tacit.registry import catalogue, find
 
-NAMES = ["simclr", "barlow-twins", "mixed-barlow-twins", "vicreg", "byol", "masked-autoencoder"]
+NAMES = [entry.name for entry in catalogue("method")]
+SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 ROWS = 8
 PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
 HIDDEN = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(1)) < 0.6
@@ -54,7 +56,9 @@ def run_objective(name, rows):
 def make(name):
     torch.manual_seed(0)
     kind = find(name, "method")
-    method = kind(TinyTokens()) if kind.tokens else kind(TinyEncoder(), hidden=8, out=6, norm="layer")
+    options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
+    method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
+    method.sized(ROWS)
     return method.double()
 
 

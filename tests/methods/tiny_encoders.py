@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from tacit.modalities.image.recipes import RECIPES
 from tacit.parts.tokens import Tokens
 
 
@@ -46,20 +47,20 @@ class TinyTokens(nn.Module):
         return self.layer(tokens)
 
 
-def images(batch, seed=0, dtype=torch.float64):
-    """A batch whose two views are noisy copies; sample i is the same whatever the batch's size."""
-    rows = [torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(seed + i)) for i in range(batch)]
-    base, first, second = torch.stack(rows, 1).to(dtype)
-    return {"x": base, "views": [{"x": base + 0.3 * first}, {"x": base + 0.3 * second}]}
+def images(batch, seed=0, dtype=torch.float64, views=2):
+    """A batch whose views are noisy copies; sample i is the same whatever the batch's size."""
+    rows = [torch.randn(1 + views, 2, 8, 8, generator=torch.Generator().manual_seed(seed + i)) for i in range(batch)]
+    base, *noise = torch.stack(rows, 1).to(dtype)
+    index = torch.arange(batch)
+    return {"x": base, "index": index, "y": index % 3, "views": [{"x": base + 0.3 * part} for part in noise]}
 
 
 def batch_for(method, batch, seed=0, dtype=torch.float64):
     """The batch with as many views as the method's recipe has."""
-    found = images(batch, seed, dtype)
-    return {**found, "views": found["views"][: 1 if method.recipe == "crop" else 2]}
+    return images(batch, seed, dtype, len(RECIPES[method.recipe]))
 
 
 def part(batch, rows):
     """Some rows of a batch and of its views."""
     views = [{"x": view["x"][rows]} for view in batch["views"]]
-    return {"x": batch["x"][rows], "views": views}
+    return {key: batch[key][rows] for key in ("x", "index", "y")} | {"views": views}
