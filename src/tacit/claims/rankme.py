@@ -25,7 +25,7 @@ OPTIONS = {"batch_size": 128, "epochs": 8, "hidden": 256, "out": 256, "views.fli
     baseline="no relation",
     method="Spearman correlation of RankMe and probe accuracy",
     metric="rank correlation over 8 settings",
-    data="VICReg on 2,500 scattered digits of 14 to 21 pixels at 24×24, variance weight {0, 1, 5, 25} × lr {2e-3, 8e-3}",
+    data="VICReg, 2,500 scattered digits of 14 to 21 pixels at 24×24, variance weight {0, 1, 5, 25} × lr {2e-3, 8e-3}",
     margin=0.5,
 )
 def rankme(trial: Trial) -> Result:
