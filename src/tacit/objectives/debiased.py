@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
 from tacit.objectives.contrastive import log_sum_exp_others, unit_views
@@ -52,35 +53,48 @@ class Debiased(Objective):
 
     @full_precision
     def forward(self, *projections: Tensor) -> Tensor:
-        positives, others, total, least = self._sums(*projections)
-        # Everything under the logarithm is divided by its largest part, so that no exponential overflows.
+        positives, others, total = self._sums(*projections)
+        negatives = self.log_negatives(positives, others, total)
+        return functional.softplus(negatives[:, None] - positives).mean()
+
+    @full_precision
+    def log_negatives(self, positives: Tensor, others: Tensor, total: int) -> Tensor:
+        """The logarithm of N g, the estimated sum over true negatives.
+
+        Args:
+            positives: s_iv, ``[A, M]`` for A anchors.
+            others: log of the sum of exp(s_iu) over the negatives as they come, ``[A]``.
+            total: N.
+
+        Shape: ``-> [A]``.
+        """
+        # All is divided by its largest part first, so that no exponential overflows.
         shift = torch.maximum(others, math.log(total) + positives.amax(1)).detach()
-        estimate = torch.clamp(self._estimate(positives, others, total, shift), min=(least - shift).exp())
-        both = (positives - shift[:, None]).exp() + estimate[:, None]
-        return (both.log() + shift[:, None] - positives).mean()
+        least = (math.log(total) - 1 / self.temperature - shift).exp().clamp_min(torch.finfo(shift.dtype).tiny)
+        return shift + self._estimate(positives, others, total, shift).clamp(min=least).log()
 
     @torch.no_grad()
     @full_precision
     def clamped(self, *projections: Tensor) -> Tensor:
         """The share of this rank's anchors whose estimate lies below what is possible: ``[]``, in [0, 1]."""
-        positives, others, total, least = self._sums(*projections)
+        positives, others, total = self._sums(*projections)
         shift = torch.maximum(others, math.log(total) + positives.amax(1))
-        return (self._estimate(positives, others, total, shift) < (least - shift).exp()).float().mean()
+        least = (math.log(total) - 1 / self.temperature - shift).exp()
+        return (self._estimate(positives, others, total, shift) < least).float().mean()
 
-    def _sums(self, *projections: Tensor) -> tuple[Tensor, Tensor, int, float]:
-        """Positives ``[V B, M]``, log of the negatives' sum ``[V B]``, N, and the log of N g's least value."""
+    def _sums(self, *projections: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Positives ``[V B, M]``, log of the negatives' sum ``[V B]``, and N."""
         views = len(projections)
         if views < 2:
-            raise ValueError(f"an anchor's positives are its other views, and there are {views} views")
+            raise ValueError(f"an anchor's positives are its other views, which takes at least 2 views, not {views}")
         samples = check_pairs(*projections)
         u = unit_views(projections, self.temperature)
         others = log_sum_exp_others(u.flatten(0, 1), group=views)
         own = (u @ u.transpose(1, 2))[:, ~torch.eye(views, dtype=torch.bool, device=u.device)]
-        total = views * samples - views
-        return own.view(-1, views - 1), others, total, math.log(total) - 1 / self.temperature
+        return own.view(-1, views - 1), others, views * samples - views
 
     def _estimate(self, positives: Tensor, others: Tensor, total: int, shift: Tensor) -> Tensor:
-        """N g over exp(shift), before the clamp: ``[V B]``."""
+        """N g over exp(shift), before the clamp: ``[A]``."""
         biased = (others - shift).exp()
         mean = (positives - shift[:, None]).exp().mean(1)
         return (biased - self.tau_plus * total * mean) / (1 - self.tau_plus)

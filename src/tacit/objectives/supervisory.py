@@ -172,7 +172,7 @@ class Given(Supervisory):
         assert context.graph is not None
         own = torch.arange(first - context.first, first - context.first + count, device=context.device)
         every = torch.arange(context.total, device=context.device)
-        return context.graph[own // context.views][:, every // context.views].float()
+        return context.graph[own // context.views][:, every // context.views].to(context.dtype)
 
 
 class Neighbours(Supervisory):
