@@ -12,18 +12,18 @@ from tacit.claims.small import digits, trained
 from tacit.evaluation.probe import linear_probe
 from tacit.run import Run
 
-LARGEST, RATIO = 600, 50
-OPTIONS = {"batch_size": 64, "epochs": 10, "lr": 2e-3, "hidden": 256, "out": 64, "views.flip": 0.0}
-FIXED = (0.1, 0.2, 0.5)
+LARGEST, RATIO = 300, 50
+OPTIONS = {"batch_size": 64, "epochs": 16, "lr": 2e-3, "hidden": 256, "out": 64, "views.flip": 0.0}
+FIXED = (0.1, 0.5)
 
 
 @experiment(
     name="isogclr",
     statement="On classes of very different size, learned temperatures do better than the best temperature for all.",
-    baseline="simclr, best of t = 0.1, 0.2, 0.5 by test accuracy",
+    baseline="simclr, best of t = 0.1 and 0.5 by test accuracy",
     method="isogclr",
     metric="linear probe accuracy on balanced classes, %",
-    data="scattered digits at 20×20 without clutter, 600 of the largest class to 12 of the smallest; 1,000 to test",
+    data="scattered digits at 20×20 without clutter, 300 of the largest class to 6 of the smallest; 1,000 to test",
 )
 def isogclr(trial: Trial) -> Result:
     data = digits(trial.seed, train=10 * (LARGEST + 100), size=20)
@@ -42,11 +42,10 @@ def isogclr(trial: Trial) -> Result:
         row: dict[str, Any] = {part: 100 * float(right[where].mean()) for part, where in parts.items()}
         if run.config["method"]["name"] == "isogclr":
             tau = run.method.temperature.numpy()  # type: ignore[operator]
-            mean = [float(tau[y == c].mean()) for c in order]
-            row["mean_temperature_by_class_from_large_to_small"] = mean
-            row["rank_correlation_of_class_size_and_temperature"] = float(
-                spearmanr(np.arange(10, 0, -1), mean).statistic
-            )
+            means = [float(tau[y == c].mean()) for c in order]
+            row["mean_temperature_by_class_from_large_to_small"] = means
+            rank = spearmanr(np.arange(10, 0, -1), means).statistic
+            row["rank_correlation_of_class_size_and_temperature"] = float(rank)
         return row
 
     parts = {"all": np.ones(len(tail), bool), "head": ~tail, "tail": tail}

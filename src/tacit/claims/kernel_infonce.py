@@ -1,4 +1,4 @@
-"""Contrastive learning is spectral clustering (Tan et al. 2024): free embeddings of a graph, and mixtures of kernels."""
+"""Contrastive learning is spectral clustering (Tan et al. 2024): embeddings of a graph, and mixtures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KERNELS: dict[str, dict[str, object]] = {
 
 @experiment(
     name="kernel-infonce",
-    statement="Minimising InfoNCE with a Gaussian kernel over free embeddings finds the clusters of spectral clustering.",
+    statement="Free embeddings that minimise InfoNCE with a Gaussian kernel have the clusters of spectral clustering.",
     baseline="embeddings as drawn",
     method="embeddings that minimise InfoNCE of the graph",
     metric="adjusted Rand index with normalised spectral clustering",

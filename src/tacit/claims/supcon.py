@@ -52,7 +52,7 @@ def supcon(trial: Trial) -> Result:
         disturbed = linear_probe(train, data.y, run.embed(noisy), data.y_test, seed=0).accuracy
         return {"linear": probed(data)(run), "linear_on_noisy_test": 100 * disturbed}
 
-    contrast = {"hidden": 128, "out": 64, "temperature": 0.1}
+    contrast: dict[str, object] = {"hidden": 128, "out": 64, "temperature": 0.1}
     arms: dict[str, tuple[str | type[Method], dict[str, object]]] = {
         "cross_entropy": (CrossEntropy, {}),
         "supcon_out": ("supcon", contrast),
