@@ -127,7 +127,7 @@ def test_saved_and_loaded_it_goes_on_as_if_never_stopped(name: str) -> None:
 
 @every_method
 def test_constant_data_is_called_collapse(name: str, tmp_path: Path) -> None:
-    data = np.full((40, 1, 16, 16), 77, dtype=np.uint8)
+    data = np.full((40, 1, 16, 16), 77, dtype=np.uint8), np.arange(40) % 3
     run = tacit.pretrain(data, name, steps=3, batch_size=8, out=tmp_path / "run", quiet=True)
     assert run.summary["verdict"]["state"] == "complete collapse"
     with pytest.raises(tacit.TacitError, match="collapse"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
 from tacit.parts import ranks
@@ -50,43 +52,77 @@ class NTXent(Objective):
     @full_precision
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         check_pairs(z1, z2)
-        # Both factors of a similarity carry the square root of 1/t.
-        u1, u2 = (functional.normalize(z, eps=1e-6) * self.temperature**-0.5 for z in (z1, z2))
-        return log_sum_exp_others(torch.stack((u1, u2), 1).flatten(0, 1)).mean() - (u1 * u2).sum(1).mean()
+        u = unit_views((z1, z2), self.temperature)
+        return log_sum_exp_others(u.flatten(0, 1)).mean() - (u[:, 0] * u[:, 1]).sum(1).mean()
 
 
-def log_sum_exp_others(u: Tensor) -> Tensor:
-    """``log sum_{j != i} exp(u_i . u_j)`` of this rank's rows i against the rows j of all ranks.
+def unit_views(projections: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+    """Projections of V views on the sphere of radius t^-1/2, so that an inner product is a cosine over t.
+
+    Shape: V times ``[B, D] -> [B, V, D]``: flattened, the views of a sample are V rows that follow each other.
+    """
+    units = torch.stack([functional.normalize(z, eps=1e-6) for z in projections], 1)
+    return units * temperature**-0.5
+
+
+def log_sum_exp_others(u: Tensor, group: int = 1) -> Tensor:
+    """``log sum_j exp(u_i . u_j)`` of this rank's rows i against the rows j of all ranks, i's own group left out.
+
+    Every ``group`` rows that follow each other belong together: with 1 only the row itself is left out, with V all
+    views of its sample.
 
     Shape: ``[N, D] -> [N]``. Needs O(N) memory for large N.
     """
     if len(u) ** 2 * ranks.world()[1] > BLOCK:
-        return _LogSumExpOthers.apply(u)
-    return _similarities(u, ranks.gather(u), 0).logsumexp(1)
+        return _LogSumExpOthers.apply(u, group)
+    return _similarities(u, ranks.gather(u), 0, group).logsumexp(1)
 
 
-def _similarities(rows: Tensor, everyone: Tensor, start: int) -> Tensor:
-    """Inner products of this rank's rows from ``start`` on with everyone's; -inf with themselves."""
-    found = rows @ everyone.T
-    found.diagonal(start + ranks.world()[0] * len(everyone) // ranks.world()[1]).fill_(-torch.inf)
-    return found
+def in_blocks(compute: Callable[[slice], Tensor], rows: int, columns: int) -> Tensor:
+    """``compute(slice(0, rows))``, a few rows at a time where ``rows * columns`` numbers would be many.
+
+    Each block is computed again in the backward pass, so that memory grows linearly. What a row gives must not
+    depend on which other rows are in its block.
+
+    Args:
+        compute: some rows to a tensor with as many rows; it may close over tensors that carry gradients.
+        rows, columns: size of the matrix that ``compute`` makes; it may hold some eight of them at a time.
+    """
+    step = max(1, BLOCK // (8 * columns))
+    if step >= rows:
+        return compute(slice(0, rows))
+    parts = (slice(start, start + step) for start in range(0, rows, step))
+    return torch.cat([checkpoint(compute, part, use_reentrant=False) for part in parts])
+
+
+def leave_out_own(matrix: Tensor, first: int, group: int = 1, value: float = -torch.inf) -> Tensor:
+    """Put ``value`` where a row meets its own group of columns, in place; row 0 is row ``first`` of all."""
+    own = torch.arange(first, first + len(matrix), device=matrix.device)[:, None] // group * group
+    return matrix.scatter_(1, own + torch.arange(group, device=matrix.device), value)
+
+
+def _similarities(rows: Tensor, everyone: Tensor, start: int, group: int) -> Tensor:
+    """Inner products of this rank's rows from ``start`` on with everyone's; -inf with their own group."""
+    rank, size = ranks.world()
+    return leave_out_own(rows @ everyone.T, start + rank * len(everyone) // size, group)
 
 
 class _LogSumExpOthers(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, u: Tensor) -> Tensor:
+    def forward(ctx: Any, u: Tensor, group: int) -> Tensor:
         everyone = ranks.gather(u)
         step = max(1, BLOCK // len(everyone))
         value = u.new_empty(len(u))
         for start in range(0, len(u), step):
             rows = slice(start, start + step)
-            value[rows] = _similarities(u[rows], everyone, start).logsumexp(1)
+            value[rows] = _similarities(u[rows], everyone, start, group).logsumexp(1)
         ctx.save_for_backward(u, everyone, value)
+        ctx.group = group
         return value
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         u, everyone, value = ctx.saved_tensors
         # Similarities are symmetric, so a row's part in the other rows' sums is read off its own
         # similarities.
@@ -96,8 +132,8 @@ class _LogSumExpOthers(torch.autograd.Function):
         with torch.autocast(u.device.type, enabled=False):
             for start in range(0, len(u), step):
                 rows = slice(start, start + step)
-                found = _similarities(u[rows], everyone, start)
+                found = _similarities(u[rows], everyone, start, ctx.group)
                 weight = (found - value[rows, None]).exp_().mul_(grad[rows, None])
                 weight += found.sub_(values).exp_().mul_(grads)
                 torch.mm(weight, everyone, out=result[rows])
-        return result
+        return result, None

@@ -1,0 +1,106 @@
+"""iSogCLR: global contrast with a learned temperature for each sample; SogCLR where temperatures are fixed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tacit.data import Batch
+from tacit.errors import OptionError, RunError
+from tacit.methods.base import JointEmbedding
+from tacit.objectives.individual import Individual, RobustGlobal
+from tacit.parts import ranks
+from tacit.parts.heads import Norm, mlp
+from tacit.registry import register
+
+
+@register(
+    "isogclr",
+    kind="method",
+    family="contrastive",
+    title="Not All Semantics are Created Equal: Contrastive Self-supervised Learning with Automatic Temperature "
+    "Individualization",
+    year=2023,
+    url="https://arxiv.org/abs/2305.11965",
+    basis="code",
+)
+class ISogCLR(JointEmbedding):
+    """Two views, one projector; each sample has its own temperature and moving average over its negatives.
+
+    A temperature rises for samples with many that are alike and sinks for rare ones. With eta=0 temperatures stay
+    at ``tau`` and the method is SogCLR. It keeps three numbers for each sample of the data set.
+
+    Args:
+        encoder: gives ``[B, dim]``.
+        hidden, out: widths of the projector ``dim -> hidden -> out``.
+        tau: temperature that every sample starts with; the paper has 0.1 (its code's class 0.07).
+        tau_min, tau_max: bounds; the paper has 0.05 and 1.
+        rho: bound of the relative entropy of the negatives' weights, above 0; the code has 0.4 for CIFAR-100. It
+            must lie well below the logarithm of the number of negatives.
+        gamma: weight of a batch's estimate in the moving average over negatives; the paper has 0.8.
+        eta: step of the temperatures, 0 for SogCLR; the code has 0.03.
+        beta: weight of a batch's slope in their momentum; the code has 0.5.
+        norm: normalisation in the projector.
+
+    Raises:
+        OptionError: for bounds that do not hold ``tau``, a negative eta, or beta outside (0, 1].
+        RunError: from :meth:`loss`, for an index outside the data set that :meth:`sized` was told of.
+    """
+
+    log_s: Tensor
+    slope: Tensor
+    temperature: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        hidden: int = 512,
+        out: int = 128,
+        tau: float = 0.1,
+        tau_min: float = 0.05,
+        tau_max: float = 1.0,
+        rho: float = 0.4,
+        gamma: float = 0.8,
+        eta: float = 0.03,
+        beta: float = 0.5,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__(encoder)
+        if not 0 < tau_min <= tau <= tau_max:
+            raise OptionError(f"tau must lie between tau_min and tau_max, not {tau_min} <= {tau} <= {tau_max}")
+        if not (eta >= 0 and 0 < beta <= 1):
+            raise OptionError(f"eta must not be negative and beta lie in (0, 1], not {eta} and {beta}")
+        self.projector = mlp([self.dim, hidden, out], norm)
+        self.objective = RobustGlobal(gamma, rho)
+        self.tau, self.tau_min, self.tau_max, self.eta, self.beta = tau, tau_min, tau_max, eta, beta
+        self.sized(0)
+
+    def sized(self, count: int) -> None:
+        """Start every sample at ``tau``, without momentum, and without moving average (``log_s`` is inf)."""
+        for name, value in (("log_s", torch.inf), ("slope", 0.0), ("temperature", self.tau)):
+            self.register_buffer(name, torch.full((count,), value))
+
+    def loss(self, batch: Batch) -> Tensor:
+        index = batch["index"]
+        if int(index.max()) >= len(self.temperature):
+            raise RunError(
+                f"sample {int(index.max())} is outside the {len(self.temperature)} that the method was told of; "
+                "call method.sized(count) before training in a loop of your own"
+            )
+        projections = self.project(*batch["views"])
+        found = self.objective.individual(  # type: ignore[operator]
+            *projections, self.temperature[index], self.log_s[index]
+        )
+        if self.training:
+            self._remember(index, found)
+        return found.loss.mean()
+
+    @torch.no_grad()
+    def _remember(self, index: Tensor, found: Individual) -> None:
+        """Write the state of the samples of all ranks, the same on each."""
+        index, log_s, slope = (ranks.gather(value) for value in (index, found.log_s, found.slope))
+        self.log_s[index] = log_s.to(self.log_s.dtype)
+        self.slope[index] = (1 - self.beta) * self.slope[index] + self.beta * slope.to(self.slope.dtype)
+        moved = self.temperature[index] - self.eta * self.slope[index]
+        self.temperature[index] = moved.clamp(self.tau_min, self.tau_max)

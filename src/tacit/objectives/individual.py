@@ -1,0 +1,119 @@
+"""The global contrastive objective with a temperature for each sample, by moving averages."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.objectives.contrastive import in_blocks, leave_out_own, unit_views
+from tacit.parts import ranks
+
+SLOPE = 3.0
+"""Bound of the slope of the objective by a temperature."""
+
+
+class Individual(NamedTuple):
+    """What one batch gives for each of this rank's samples.
+
+    Attributes:
+        loss: ``[B]``, with gradient.
+        log_s: log of the new moving average, ``[B]``.
+        slope: of the objective by the sample's temperature, ``[B]``, in [-3, 3].
+    """
+
+    loss: Tensor
+    log_s: Tensor
+    slope: Tensor
+
+
+class RobustGlobal(Objective):
+    """Contrast with all samples of the data set, each anchor at its own temperature.
+
+    For anchor view r of sample i with temperature tau_i, cosines s_rj to the m = 2B - 2 views of other samples and
+    s_r+ to its own other view:
+
+        g_r = 1/m sum_j exp(s_rj / tau_i),   S_r = (1 - gamma) S_i + gamma g_r,   w_rj = exp(s_rj / tau_i) / S_r
+        loss = 1/B sum_i sum_{views r} [ 1/m sum_j w_rj s_rj  -  s_r+ ]                 (no gradient through w)
+        slope_r = log S_r + rho - 1/m sum_j w_rj s_rj / tau_i
+
+    S_i is the mean of S_r over i's views when i was last in a batch (g_r itself where it never was): it follows the
+    mean over the whole data set, so that a small batch's estimate is not biased. The slope is the derivative by tau_i
+    of tau_i log S + tau_i rho, the dual of a worst case over weights on the negatives whose relative entropy to equal
+    weights is at most rho; where it is zero at gamma = 1, the softmax over the negatives has just that entropy. It is
+    averaged over views and kept within [-3, 3]. At fixed temperatures this is SogCLR. The value says little by itself.
+    Memory grows linearly with B.
+
+    Shape: ``z1``, ``z2`` ``[B, D]``; ``tau``, ``log_s`` ``[B]``, log_s = inf where there is none yet; ``-> []``.
+
+    Source: Qiu et al. 2023, Not All Semantics are Created Equal, algorithm 1; Yuan et al. 2022, Provable Stochastic
+        Optimization for Global Contrastive Learning. Sums are kept as logarithms, which cannot overflow.
+
+    Args:
+        gamma: weight of the new estimate, in (0, 1].
+        rho: bound of the relative entropy, above 0. That of m negatives is at most log m, so that a rho near it does
+            not bind and temperatures sink to their floor.
+
+    Raises:
+        ValueError: for an option out of its range, shapes that do not fit, or fewer than two samples.
+
+    Warns:
+        UserWarning: if rho is more than 0.9 log m.
+    """
+
+    crosses: ClassVar[Crossing] = "gather"
+
+    def __init__(self, gamma: float = 0.8, rho: float = 0.4) -> None:
+        super().__init__()
+        if not 0 < gamma <= 1:
+            raise ValueError(f"gamma must be above 0 and at most 1, not {gamma}")
+        if not rho > 0:
+            raise ValueError(f"rho must be positive, not {rho}")
+        self.gamma = gamma
+        self.rho = rho
+
+    def forward(self, z1: Tensor, z2: Tensor, tau: Tensor, log_s: Tensor) -> Tensor:
+        return self.individual(z1, z2, tau, log_s).loss.mean()
+
+    @full_precision
+    def individual(self, z1: Tensor, z2: Tensor, tau: Tensor, log_s: Tensor) -> Individual:
+        """Each sample's loss and what its state becomes."""
+        samples = check_pairs(z1, z2)
+        for name, value in (("tau", tau), ("log_s", log_s)):
+            if value.shape != (len(z1),):
+                raise ValueError(f"{name} must be one for each of {len(z1)} samples, not {tuple(value.shape)}")
+        negatives = 2 * samples - 2
+        if self.rho > 0.9 * math.log(negatives):
+            warnings.warn(
+                f"rho={self.rho:g} hardly binds: the relative entropy of {negatives} negatives is at most "
+                f"{math.log(negatives):.2f}; lower rho or enlarge the batch",
+                stacklevel=2,
+            )
+        pairs = unit_views((z1, z2))
+        u = pairs.flatten(0, 1)
+        everyone = ranks.gather(u)
+        temperature, before = (v.to(u.dtype).repeat_interleave(2)[:, None] for v in (tau, log_s))
+        first = ranks.world()[0] * len(u)
+
+        def block(part: slice) -> Tensor:
+            found = u[part] @ everyone.T
+            with torch.no_grad():
+                exponent = leave_out_own(found / temperature[part], first + part.start, group=2)
+                log_g = exponent.logsumexp(1, True) - math.log(negatives)
+                old = before[part] + (math.log1p(-self.gamma) if self.gamma < 1 else -torch.inf)
+                mixed = torch.where(
+                    before[part] == torch.inf, log_g, torch.logaddexp(old, log_g + math.log(self.gamma))
+                )
+                weight = (exponent - mixed).exp_().div_(negatives)
+            drawn = (weight * found).sum(1, True)
+            slope = mixed + self.rho - drawn.detach() / temperature[part]
+            return torch.cat((drawn, mixed, slope), 1)
+
+        drawn, mixed, slope = in_blocks(block, len(u), len(everyone)).view(-1, 2, 3).unbind(2)
+        loss = drawn.sum(1) - 2 * (pairs[:, 0] * pairs[:, 1]).sum(1)
+        log_mean = mixed.detach().logsumexp(1) - math.log(2)
+        return Individual(loss, log_mean, slope.detach().mean(1).clamp(-SLOPE, SLOPE))
