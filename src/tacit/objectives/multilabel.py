@@ -21,8 +21,8 @@ class DictionaryBCE(Objective):
 
     so that few positives count as much as many negatives; a part without rows is zero. Gradients flow into ``z`` alone.
 
-    Shape: ``z`` ``[B, D]``; ``dictionary`` ``[N, D]`` of unit rows; ``labels`` bool ``[B, N]``; ``usable`` bool ``[N]``;
-        ``-> []``.
+    Shape: ``z`` ``[B, D]``; ``dictionary`` ``[N, D]``, unit rows; ``labels`` bool ``[B, N]``; ``usable`` bool
+        ``[N]``; ``-> []``.
 
     Source: Zhu et al. 2023, Multi-Label Self-Supervised Learning with Scene Images; the balance is ours.
 

@@ -21,8 +21,8 @@ class GroupOrdering(Objective):
     """All of a sample's other views are more similar to it than its most similar other samples.
 
     For each view a of each sample: the P cosines to its other (full) views, and the K largest to the same view of
-    other samples; both ascending, negatives first, through :func:`soft_permutation`. With n_i (p_i) the share of input i
-    at the K lowest (P highest) places,
+    other samples; both ascending, negatives first, through :func:`soft_permutation`. With n_i (p_i) the share of input
+    i at the K lowest (P highest) places,
 
         loss = mean over samples, inputs and views of 1/2 [ BCE(p_i, i is positive) + BCE(n_i, i is negative) ]
 

@@ -16,7 +16,8 @@ class FocalBCE(Objective):
 
         loss = 1/N sum_i w_i (1 - r_i)^gamma (-log r_i)      r_i = sigmoid(x_i) if y_i = 1 else 1 - sigmoid(x_i)
 
-    with w_i = alpha where y_i = 1 and 1 - alpha elsewhere. At gamma 0 it is half of binary cross entropy, for alpha 1/2.
+    with w_i = alpha where y_i = 1 and 1 - alpha elsewhere. At gamma 0 and alpha 1/2 it is half of binary cross
+    entropy.
 
     Shape: ``logits``, ``target`` ``[N] -> []``; ``target`` 0 or 1, as numbers or bool.
 

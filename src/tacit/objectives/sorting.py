@@ -10,8 +10,8 @@ def soft_permutation(values: Tensor, steepness: float = 1.0) -> Tensor:
     """How likely each value takes each place in ascending order, by a relaxed odd-even sorting network.
 
     The network has n layers, which compare the places (0, 1), (2, 3), ... and (1, 2), (3, 4), ... in turn. Two values a
-    (before) and b (after) stay in place with the share alpha = 1/2 + atan(steepness (b - a)) / pi and change places with
-    the rest:
+    (before) and b (after) stay in place with the share alpha = 1/2 + atan(steepness (b - a)) / pi and change places
+    with the rest:
 
         a' = alpha a + (1 - alpha) b      b' = (1 - alpha) a + alpha b
 

@@ -129,11 +129,11 @@ def ask(
         oracle: who answers.
         relations: what is known; it grows.
         questions: the budget.
-        rule: which questions. ``passive``: random pairs. ``star``: a random anchor and ``screen`` random candidates, one
-            question a screen. ``active``: one representative of each class found so far; each new sample is compared
-            with them, the most similar first, until a yes, else it opens a class. ``disagreement``: pairs, of twenty
-            times as many random ones, where the cosine and what follows from earlier answers disagree, then those with a
-            cosine nearest ``threshold``.
+        rule: which questions. ``passive``: random pairs. ``star``: a random anchor and ``screen`` random candidates,
+            one question a screen. ``active``: one representative of each class found so far; each new sample is
+            compared with them, the most similar first, until a yes, else it opens a class. ``disagreement``: pairs,
+            of twenty times as many random ones, where the cosine and what follows from earlier answers disagree, then
+            those with a cosine nearest ``threshold``.
         embeddings: ``[N, D]``, for the last two rules.
         generator: source of randomness.
         screen: candidates on a screen.

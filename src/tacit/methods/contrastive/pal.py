@@ -87,12 +87,8 @@ class PAL(Method):
         if not 0 <= noise < 1:
             raise OptionError(f"noise must be a share from 0 to below 1, not {noise}")
         self.projector = mlp([self.dim, hidden, out], norm)
-        self.objective: nn.Module = {
-            "simclr": lambda: GraphContrast(temperature),
-            "vicreg": GraphVICReg,
-            "barlow": GraphBarlowTwins,
-            "squared": GraphFactorisation,
-        }[form]()
+        kinds = {"vicreg": GraphVICReg, "barlow": GraphBarlowTwins, "squared": GraphFactorisation}
+        self.objective: nn.Module = GraphContrast(temperature) if form == "simclr" else kinds[form]()
         self.queries, self.rule, self.supervised = queries, rule, labels
         self.closure, self.noise, self.answers = closure, noise, answers
 
