@@ -99,7 +99,7 @@ def test_factorisation_of_labels_is_a_rotation_of_them():
     """The theorem of the card: Z Z^T = Y Y^T at the minimum, and least squares reads the labels off Z."""
     labels = torch.tensor([0, 1, 2, 0, 1, 0, 2, 0])
     y = one_hot(labels).double()
-    z = rows(0, 8, 5).requires_grad_()
+    z = rows(0, 8, 3).requires_grad_()  # of more columns the surplus vanishes, but slowly
     optimiser = torch.optim.LBFGS(
         [z], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-14, tolerance_change=0
     )

@@ -14,7 +14,7 @@ OPTIONS = {
 
 @experiment(
     name="ascl",
-    statement="Counting the key's neighbours in the queue as positives, by similarity and certainty, beats one positive.",
+    statement="Counting the key's neighbours in the queue as positives, by likeness and certainty, beats one positive.",
     baseline="ascl with weighting=normal (MoCo)",
     method="ascl",
     metric="k-NN accuracy, %",

@@ -23,7 +23,7 @@ ARMS = {
     baseline="pal with views alone (queries=0)",
     method="pal, rule active, three questions a sample",
     metric="linear probe accuracy, %",
-    data="2,000 scattered digits at 24×24 without clutter, 1,000 of other writers to test; labels stand in for an oracle",
+    data="2,000 scattered digits at 24×24 without clutter, 1,000 of other writers to test; labels as oracle",
 )
 def pal(trial: Trial) -> Result:
     data = digits(trial.seed, train=2000)
