@@ -20,19 +20,21 @@ class Teacher(nn.Module):
 
     Args:
         student: the network to follow; it is copied, not held.
-        momentum: weight of the old average at the start, in [0, 1]; it rises to 1 along a cosine,
-            ``1 - (1 - momentum) (cos(pi progress) + 1) / 2`` (Grill et al. 2020, section 3.2).
+        momentum: weight of the old average at the start, in [0, 1]; it goes to ``final`` along a cosine,
+            ``final - (final - momentum) (cos(pi progress) + 1) / 2`` (Grill et al. 2020, section 3.2).
+        final: weight of the old average at the end; equal to ``momentum`` for one that stays.
 
     Raises:
         ValueError: for a momentum outside [0, 1].
     """
 
-    def __init__(self, student: nn.Module, momentum: float = 0.996) -> None:
+    def __init__(self, student: nn.Module, momentum: float = 0.996, final: float = 1.0) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must lie between 0 and 1, not {momentum}")
+        for value in (momentum, final):
+            if not 0 <= value <= 1:
+                raise ValueError(f"momentum must lie between 0 and 1, not {value}")
         self.network = copy.deepcopy(student).requires_grad_(False)
-        self.momentum = momentum
+        self.momentum, self.final = momentum, final
 
     @torch.no_grad()
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -41,7 +43,7 @@ class Teacher(nn.Module):
 
     def momentum_at(self, progress: float) -> float:
         """The momentum at ``progress`` from 0 to 1 through the training."""
-        return 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        return self.final - (self.final - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
 
     def follow(self, student: nn.Module, progress: float = 0.0) -> None:
         """Move the parameters towards those of ``student``, which must be built like the one copied."""

@@ -95,6 +95,10 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
     # He et al. 2022: masked autoencoders need geometry only.
     "crop": (Recipe(jitter=0.0, gray=0.0, blur=0.0),),
+    # Zheng et al. 2021, ReSSL: the teacher's view has crop and flip alone.
+    "strong-weak": (Recipe(), Recipe(jitter=0.0, gray=0.0, blur=0.0)),
+    # Patacchiola & Storkey 2020, appendix: colours at twice the strength, no blur.
+    "quartet": (Recipe(strength=2.0, blur=0.0),) * 4,
     # Made by tacit.modalities.image.random_field, which has options of its own.
     "random-field": (),
 }
