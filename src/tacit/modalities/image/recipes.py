@@ -90,6 +90,8 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
     # He et al. 2022: masked autoencoders need geometry only.
     "crop": (Recipe(jitter=0.0, gray=0.0, blur=0.0),),
+    # The images as they are, for methods whose pairs are other samples.
+    "plain": (Recipe((1.0, 1.0), (1.0, 1.0), flip=0.0, jitter=0.0, gray=0.0, blur=0.0),),
     # Made by tacit.modalities.image.random_field, which has options of its own.
     "random-field": (),
 }
