@@ -35,7 +35,7 @@ class TLDR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         pairs: ``neighbours``, or ``noise``: the sample with Gaussian noise, as a control.
         batch_size, epochs, learning_rate, warmup_epochs: of LARS; the rate is multiplied by batch / 256, rises during
             the warm-up and falls along a cosine to a thousandth. A smaller data set is one batch.
-        scale, lambda_: factor on the loss, and weight of redundancy reduction.
+        scale, redundancy: factor on the loss, and weight of redundancy reduction.
         device: ``cpu``, ``cuda``, ...
         random_state: of weights, order and neighbours.
 
@@ -64,7 +64,7 @@ class TLDR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         learning_rate: float = 0.2,
         warmup_epochs: int = 10,
         scale: float = 1 / 32,
-        lambda_: float = 3.9e-3,
+        redundancy: float = 3.9e-3,
         device: str = "cpu",
         random_state: Any = None,
     ) -> None:
@@ -81,7 +81,7 @@ class TLDR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.warmup_epochs = warmup_epochs
         self.scale = scale
-        self.lambda_ = lambda_
+        self.redundancy = redundancy
         self.device = device
         self.random_state = random_state
 
@@ -113,7 +113,7 @@ class TLDR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             encoder = _network(self.encoder, x.shape[1], self.n_components)
             method = Method(
                 encoder, neighbours=self.n_neighbors, metric=self.metric, pairs=self.pairs,  # type: ignore[arg-type]
-                lambda_=self.lambda_, scale=self.scale,
+                lambda_=self.redundancy, scale=self.scale,
             )  # fmt: skip
             kind, layers, width = _spec(self.projector)
             if kind != "mlp":

@@ -55,7 +55,7 @@ class WMSE(JointEmbedding):
         super().__init__(encoder)
         if permutations < 1:
             raise ValueError(f"permutations must be at least 1, not {permutations}")
-        self.projector = mlp([self.dim, hidden, out], norm)
+        self.projector = mlp([self.dim, hidden, out], norm, last_bias=False)  # whitening would take a bias away
         self.objective = WhitenedMSE(size, eps, normalise)
         self.permutations = permutations
 
