@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tacit.demos import demo
     from tacit.errors import TacitError
     from tacit.methods.base import JointEmbedding, Method
+    from tacit.methods.compose import compose
     from tacit.registry import catalogue, register
     from tacit.run import Run
 
@@ -32,6 +33,7 @@ _WHERE = {
     "Run": "tacit.run",
     "Method": "tacit.methods.base",
     "JointEmbedding": "tacit.methods.base",
+    "compose": "tacit.methods.compose",
     "register": "tacit.registry",
     "catalogue": "tacit.registry",
     "TacitError": "tacit.errors",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "catalogue",
     "claim",
+    "compose",
     "demo",
     "embed",
     "evaluate",

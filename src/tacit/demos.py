@@ -8,16 +8,17 @@ from typing import Any
 
 from tacit.console import printer
 
-METHOD, EPOCHS, BATCH = "simclr", 50, 128
+METHOD, EPOCHS, BATCH = "simclr", 45, 128
 TRAIN, TEST = 4000, 2000
 DIGITS: dict[str, Any] = {"clutter": 16, "scenes": 64, "scale": (2.4, 3.2)}
 OPTIONS = {
-    "lr": 3e-3,
+    "lr": 6e-3,
     "temperature": 0.1,
     # digits are not to be mirrored, and clutter that changes from view to view cannot stand for the digit
     "views.flip": 0.0,
+    "views.turn": 15.0,
     "views.overlay": 8,
-    "views.crop_scale": (0.5, 1.0),
+    "views.crop_scale": (0.4, 1.0),
 }
 
 

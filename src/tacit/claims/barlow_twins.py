@@ -13,7 +13,11 @@ from tacit.methods.base import embed
 from tacit.parts.draws import Draws
 from tacit.run import Run
 
-OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 2e-3, "out": 256, "views.flip": 0.0}
+TRIED = (
+    "8 epochs at lr 2e-3 on digits of 12 to 16 pixels: 43.1 and 46.6%, +3.50 [-0.99, +7.99], each seed positive; the "
+    "mean diagonal of the cross-correlation was only 0.57, so the runs were too short."
+)
+OPTIONS = {"batch_size": 128, "epochs": 16, "lr": 4e-3, "out": 256, "views.flip": 0.0}
 
 
 @experiment(
@@ -22,11 +26,11 @@ OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 2e-3, "out": 256, "views.flip":
     baseline="invariance only (lambda_=0)",
     method="barlow-twins (lambda_=1/128)",
     metric="linear probe accuracy, %",
-    data="3,000 scattered digits at 24×24 without clutter, 1,000 of other writers to test",
+    data="3,000 scattered digits of 14 to 21 pixels at 24×24 without clutter, 1,000 of other writers to test",
     gpu=False,
 )
 def barlow_twins(trial: Trial) -> Result:
-    data = digits(trial.seed, train=3000)
+    data = digits(trial.seed, train=3000, scale=(1.8, 2.6))
     shared = OPTIONS | {"seed": trial.seed}
 
     def measure(run: Run) -> dict[str, float]:
@@ -45,11 +49,12 @@ def barlow_twins(trial: Trial) -> Result:
 
     notes: dict[str, object] = {**arms}
     if trial.seed == 0:
+        notes["tried_before"] = TRIED
         notes["random_encoder_linear"] = trained(data.x, "barlow-twins", random, **(shared | {"epochs": 1}))
         widths = {str(d): shared | {"out": d, "lambda_": 2 / d} for d in (16, 1024)}
         notes["linear_by_width"] = {d: trained(data.x, "barlow-twins", probed(data), **o) for d, o in widths.items()}
-        large = shared | {"batch_size": 512, "epochs": 32}
-        notes["linear_at_batch_512_equal_steps"] = trained(data.x, "barlow-twins", probed(data), **large)
+        large = shared | {"batch_size": 512, "lr": 8e-3}
+        notes["linear_at_batch_512_equal_epochs"] = trained(data.x, "barlow-twins", probed(data), **large)
     return Result(arms["invariance"]["linear"], arms["barlow_twins"]["linear"], notes)
 
 

@@ -14,7 +14,7 @@ from tacit import api, registry
 from tacit.evaluation.knn import knn_accuracy
 from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method
-from tacit.modalities.image.synthetic import scattered_digits
+from tacit.modalities.image.synthetic import SCALE, scattered_digits
 from tacit.run import Run
 
 RunOf = Callable[[Run], Any]
@@ -29,10 +29,12 @@ class Digits(NamedTuple):
     y_test: np.ndarray
 
 
-def digits(seed: int, train: int, test: int = 1000, size: int = 24, clutter: int = 0) -> Digits:
-    """Scattered digits, ``train`` and ``test`` of them, with ``clutter`` pieces of others in each."""
+def digits(
+    seed: int, train: int, test: int = 1000, size: int = 24, clutter: int = 0, scale: tuple[float, float] = SCALE
+) -> Digits:
+    """Scattered digits, ``train`` and ``test`` of them; see :func:`scattered_digits` for the rest."""
     parts = (("train", train), ("test", test))
-    rows = [scattered_digits(part, count=n, seed=seed, size=size, clutter=clutter) for part, n in parts]
+    rows = [scattered_digits(part, count=n, seed=seed, size=size, clutter=clutter, scale=scale) for part, n in parts]
     return Digits(*rows[0], *rows[1])
 
 

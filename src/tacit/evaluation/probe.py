@@ -183,6 +183,7 @@ def _fit(part: _Part, classes: int, l2: float, max_steps: int, start: Tensor | N
     """Weights ``[D + 1, C]`` (the last row is the bias) where no slope of the penalised loss exceeds the tolerance."""
     # SciPy's optimiser, as scikit-learn uses it: torch's own takes seconds to import what it does not need here.
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     first, _ = next(part.pieces())
     shape, n = (first.shape[1] + 1, classes), len(part.index)
@@ -206,5 +207,6 @@ def _fit(part: _Part, classes: int, l2: float, max_steps: int, start: Tensor | N
 
     begin = np.zeros(shape) if start is None else start.double().cpu().numpy()
     options = {"maxiter": max_steps, "maxcor": 20, "maxls": 30, "gtol": tolerance, "ftol": 1e-10}
-    found = minimize(loss_and_slope, begin.ravel(), jac=True, method="L-BFGS-B", options=options).x
+    with threadpool_limits(1, user_api="blas"):  # SciPy's own threads would spin on the cores that torch computes on
+        found = minimize(loss_and_slope, begin.ravel(), jac=True, method="L-BFGS-B", options=options).x
     return torch.from_numpy(found).view(shape).to(first)

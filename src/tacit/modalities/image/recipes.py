@@ -24,7 +24,7 @@ def _is_pair(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one view is made, in this order: crop, flip, jitter, gray, blur, solarize, normalise.
+    """How one view is made, in this order: overlay, turn, crop, flip, jitter, gray, blur, solarize, normalise.
 
     Attributes:
         crop_scale: range of the crop's share of the area; None: (0.08, 1) from 96 pixels on, (0.2, 1) below.
@@ -37,6 +37,8 @@ class Recipe:
         blur: probability of a Gaussian blur; it applies from 64 pixels on, unless ``blur`` is given as an option.
         sigma: range of its standard deviation in pixels.
         solarize: probability of inverting bright pixels.
+        turn: largest angle of a random rotation about the image's middle, in degrees; what comes in over the border is
+            the image mirrored.
         overlay: how many pieces of other images are laid over each view before all else; see
             :func:`tacit.modalities.image.overlay.overlay`.
     """
@@ -54,6 +56,7 @@ class Recipe:
     blur: float = 0.5
     sigma: tuple[float, float] = (0.1, 2.0)
     solarize: float = 0.0
+    turn: float = 0.0
     overlay: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +74,8 @@ class Recipe:
                 raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {value!r}")
         if not isinstance(self.overlay, int) or self.overlay < 0:
             raise OptionError(f"overlay is a whole number of pieces, at least 0, not {self.overlay!r}")
+        if not (_is_number(self.turn) and 0 <= self.turn <= 180):
+            raise OptionError(f"turn is an angle from 0 to 180 degrees, not {self.turn!r}")
         if self.hue * self.strength > 0.5:
             raise OptionError(f"hue times strength is a turn of at most 0.5, not {self.hue * self.strength:g}")
 

@@ -22,6 +22,7 @@ from tacit.modalities.image.boxes import NUMBERS, Boxes, central_boxes, join_row
 from tacit.modalities.image.overlay import overlay
 from tacit.modalities.image.recipes import RECIPES, Recipe, resolve
 from tacit.modalities.image.spec import Spec
+from tacit.modalities.image.turn import draw_turns, turned
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
 
@@ -87,6 +88,7 @@ class ImageViews(Views):
         self.spec = spec
         self.recipes = recipes
         names = ("jitter", "gray", "blur", "solarize")
+        self._turn = [recipe.turn for recipe in recipes]
         self._overlay = max(recipe.overlay for recipe in recipes)
         self._made = {name for name in names if any(getattr(recipe, name) for recipe in recipes)}
 
@@ -96,7 +98,12 @@ class ImageViews(Views):
         drawn = self._draw(draws, count, stored, batch.get("aspect"))
         if self._overlay:
             x = overlay(x, draws, len(self.recipes), self._overlay)
-        rows = {"x": self._render(x, drawn)} | self._params(drawn, stored, x.shape[1])
+        params = self._params(drawn, stored, x.shape[1])
+        if any(self._turn):
+            turns = draw_turns(draws, count, self._turn, stored)
+            x = turned(x if self._overlay else x.repeat(len(self.recipes), 1, 1, 1), turns)
+            params["theta"] = turns @ params["theta"]
+        rows = {"x": self._render(x, drawn)} | params
         split = {key: value.to(x.device).split(count) for key, value in rows.items()}
         return [{key: value[i] for key, value in split.items()} for i in range(len(self.recipes))]
 
