@@ -30,6 +30,10 @@ def built(name: str, channels: int = 3, size: int = 16) -> tuple[Method, Callabl
     kind = registry.find(name, "method")
     method = kind(image.make_encoder(image.default_encoder(spec, tokens=kind.tokens, fast=True), spec))
     method.sized(32)
+    everyone = {"x": pixels(32, channels, size), "index": torch.arange(32), "y": torch.arange(32) % 3}
+    seen = everyone | {"views": image.evaluation_view(spec)(everyone)}
+    method.eval().begin(lambda: iter([seen]))
+    method.train()
     views = image.make_views(kind.recipe, spec)
 
     def batch(x: Tensor) -> dict[str, Any]:

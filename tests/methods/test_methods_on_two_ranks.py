@@ -4,14 +4,20 @@ import warnings
 
 import torch
 import torch.distributed as dist
-from tiny_encoders import TinyEncoder, TinyTokens, batch_for, part
+from tiny_encoders import TinyEncoder, TinyTokens, batch_for, images, part
 from torch import multiprocessing
 
 from tacit.objectives import contrastive
 from tacit.objectives.contrastive import NTXent
+from tacit.objectives.dispersion import DispersiveLoss
+from tacit.objectives.entropy import EffectiveEntropy
+from tacit.objectives.infomax import InfoMax
+from tacit.objectives.isotropy import LeJEPA
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.objectives.spanning_tree import TRegs
+from tacit.objectives.whitening import WhitenedMSE
 from tacit.options import parameters
 from tacit.parts import cached, ranks
 from tacit.parts.draws import Draws
@@ -39,7 +45,21 @@ def objectives():
             0,
             lambda z, rows: MaskedError()(z[0].unflatten(1, (5, 2)), z[1].unflatten(1, (5, 2)), HIDDEN[rows]),
         ),
+        "whitened": (0, lambda z, rows: WhitenedMSE(4, 0.1)(*z, orders=torch.stack((PARTNER, PARTNER.flip(0))))),
+        "trees": (0, lambda z, rows: TRegs()(z[0], z[1])),
+        "entropy": (0, lambda z, rows: EffectiveEntropy()(z[0], z[1])),
+        "entropy on the sphere": (0, lambda z, rows: EffectiveEntropy(space="sphere")(z[0], z[1])),
+        "isotropy": (0, lambda z, rows: LeJEPA(0.5)(*z, directions=torch.eye(10)[:, :4].double())),
+        "infomax": (0, lambda z, rows: InfoMax(0.5, 0.5)(z[0], z[1], z[1], z[2])),
         "standardise": (0, lambda z, rows: (standardise(z[0]) * z[1]).square().mean()),
+        **dispersions(),
+    }
+
+
+def dispersions():
+    return {
+        f"dispersion, {kind}": (0, lambda z, rows, kind=kind: DispersiveLoss(kind, margin=3.0)(z[0]))
+        for kind in ("l2", "cosine", "hinge", "covariance")
     }
 
 
@@ -59,7 +79,10 @@ def make(name):
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
     method.sized(ROWS)
-    return method.double()
+    method.double()
+    everyone = images(ROWS)
+    method.begin(lambda: iter([everyone | {"views": [{"x": everyone["x"]}]}]))
+    return method
 
 
 def train(name, rows, chunk=None):

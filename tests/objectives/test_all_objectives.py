@@ -4,9 +4,16 @@ import pytest
 import torch
 
 from tacit.objectives import contrastive
+from tacit.objectives.base import check_pairs
 from tacit.objectives.contrastive import NTXent
+from tacit.objectives.dispersion import DispersiveLoss
+from tacit.objectives.entropy import EffectiveEntropy
+from tacit.objectives.infomax import InfoMax
+from tacit.objectives.isotropy import LeJEPA
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.objectives.spanning_tree import TRegs
+from tacit.objectives.whitening import WhitenedMSE
 
 
 class Mixed(MixedBarlowTwins):
@@ -17,7 +24,39 @@ class Mixed(MixedBarlowTwins):
         return super().forward(z1, z2, (z1.float() + z2.float()) / 2, 0.3, partner)
 
 
+class Along(LeJEPA):
+    """Along the axes and two diagonals."""
+
+    def forward(self, z1, z2):
+        width = z1.shape[1]
+        axes = torch.cat((torch.eye(width), torch.ones(width, 1), -torch.ones(width, 1)), 1)
+        return super().forward(z1, z2, directions=axes)
+
+
+class Predicted(InfoMax):
+    """With the projections of the view itself as predictions."""
+
+    def forward(self, z1, z2):
+        return super().forward(z1, z2, z1, z2)
+
+
+class Both(DispersiveLoss):
+    """Of both views' features at once."""
+
+    def forward(self, z1, z2):
+        check_pairs(z1, z2)
+        return super().forward(torch.cat((z1, z2), 1))
+
+
 PAIRS = [NTXent(0.1), BarlowTwins(), Mixed(), VICReg(), NegativeCosine()]
+PAIRS += [
+    WhitenedMSE(8),
+    WhitenedMSE(8, normalise=False),
+    TRegs(),
+    EffectiveEntropy(),
+    EffectiveEntropy(space="sphere"),
+]
+PAIRS += [Along(), Predicted(), *map(Both, ("l2", "cosine", "hinge", "covariance"))]
 each = pytest.mark.parametrize("objective", PAIRS, ids=lambda o: type(o).__name__)
 
 
@@ -101,7 +140,10 @@ def test_too_few_samples(objective):
 SHAPES = [((4, 3), (5, 3)), ((4, 3), (4, 2)), ((4, 3, 2), (4, 3, 2)), ((4,), (4,))]
 
 
-@pytest.mark.parametrize("objective", [NTXent(), BarlowTwins(), VICReg(), NegativeCosine()])
+SHAPED = [NTXent(), BarlowTwins(), VICReg(), NegativeCosine(), WhitenedMSE(), TRegs(), EffectiveEntropy()]
+
+
+@pytest.mark.parametrize("objective", SHAPED)
 @pytest.mark.parametrize(("first", "second"), SHAPES)
 def test_wrong_shapes(objective, first, second):
     with pytest.raises(ValueError, match="one shape"):
@@ -113,7 +155,7 @@ def test_wrong_shape_of_a_mixture():
         MixedBarlowTwins()(torch.ones(4, 3), torch.ones(4, 3), torch.ones(4, 2), 0.5, torch.arange(4))
 
 
-@pytest.mark.parametrize("objective", [BarlowTwins(), VICReg()])
+@pytest.mark.parametrize("objective", [BarlowTwins(), VICReg(), TRegs(), EffectiveEntropy()])
 def test_terms_add_up(objective):
     z1, z2 = torch.randn(2, 16, 8)
     assert sum(objective.terms(z1, z2).values()).item() == pytest.approx(objective(z1, z2).item())

@@ -69,3 +69,8 @@ def check_pairs(*projections: Tensor) -> int:
 def total_of(terms: dict[str, Tensor]) -> Tensor:
     """The sum of named scalars."""
     return torch.stack(list(terms.values())).sum()
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """float64, or float32 where the device has no float64 (MPS): for factorisations and differences of near points."""
+    return torch.float32 if device.type == "mps" else torch.float64

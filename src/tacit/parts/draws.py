@@ -43,6 +43,10 @@ class Draws:
         """Uniform numbers in [0, 1) that all ranks share: ``[*shape]``."""
         return torch.rand(*shape, generator=self.generator).to(self.device)
 
+    def shared_normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers that all ranks share: ``[*shape]``."""
+        return torch.randn(*shape, generator=self.generator).to(self.device)
+
     def permutation(self, rows: int) -> Tensor:
         """A permutation of ``0 .. rows-1`` that all ranks share: int64 ``[rows]``."""
         return torch.randperm(rows, generator=self.generator).to(self.device)

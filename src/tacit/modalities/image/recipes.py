@@ -99,6 +99,8 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "strong-weak": (Recipe(), Recipe(jitter=0.0, gray=0.0, blur=0.0)),
     # Patacchiola & Storkey 2020, appendix: colours at twice the strength, no blur.
     "quartet": (Recipe(strength=2.0, blur=0.0),) * 4,
+    # The images as they are, for methods whose pairs are other samples.
+    "plain": (Recipe((1.0, 1.0), (1.0, 1.0), flip=0.0, jitter=0.0, gray=0.0, blur=0.0),),
     # Made by tacit.modalities.image.random_field, which has options of its own.
     "random-field": (),
 }
