@@ -30,7 +30,6 @@ class Recipe:
     """How one view is made, in this order: crop, flip, jitter, gray, blur, solarize, normalise.
 
     Attributes:
-        side: height and width of the view as a share of those that the encoder is built for, in (0, 1].
         crop_scale: range of the crop's share of the area; None: (0.08, 1) from 96 pixels on, (0.2, 1) below. In a
             recipe with smaller views the large ones take (0.14, 1) and (0.4, 1), the smaller ones (0.05, 0.14) and
             (0.1, 0.4).
@@ -45,9 +44,9 @@ class Recipe:
         solarize: probability of inverting bright pixels.
         overlay: how many pieces of other images are laid over each view before all else; see
             :func:`tacit.modalities.image.overlay.overlay`.
+        side: height and width of the view as a share of those that the encoder is built for, in (0, 1].
     """
 
-    side: float = 1.0
     crop_scale: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
@@ -62,6 +61,7 @@ class Recipe:
     sigma: tuple[float, float] = (0.1, 2.0)
     solarize: float = 0.0
     overlay: int = 0
+    side: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "gray", "blur", "solarize"):
@@ -96,11 +96,20 @@ class Recipe:
 
 BYOL = Recipe(saturation=0.2, blur=1.0)
 
+PLAIN = Recipe(crop_scale=(1.0, 1.0), crop_ratio=(0.01, 100.0), flip=0.0, jitter=0.0, gray=0.0, blur=0.0)
+"""The whole image as it is."""
+
 RECIPES: dict[str, tuple[Recipe, ...]] = {
     # Chen et al. 2020, appendix A (strength 1) and B.9 (CIFAR-10: half of it, no blur); (0.4, 0.4, 0.4, 0.1).
     "pair": (Recipe(), Recipe()),
     # Grill et al. 2020, table 6; Barlow Twins uses the same.
     "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
+    # For methods that learn from one view at a time: a class a sample, labels that a method gives itself.
+    "single": (Recipe(),),
+    # Azabou et al. 2021: neighbours are looked for among images without augmentation.
+    "pair-and-plain": (Recipe(), Recipe(), PLAIN),
+    # Sansone & Manhaeve 2023: the density is that of the data; its clusters must not change with the view.
+    "plain-and-view": (PLAIN, Recipe()),
     # Three independent views of one recipe.
     "triple": (Recipe(),) * 3,
     # Caron et al. 2020, appendix A.2: 224 and 96 pixels; six small views are the best of their table.
