@@ -161,11 +161,11 @@ def test_diet_refuses_samples_that_it_was_not_sized_for():
 
 
 def gedi(**options):
-    return GEDI(TinyEncoder(), clusters=4, store=8, steps=2, **options).double()
+    return GEDI(TinyEncoder(), clusters=4, chains=8, langevin_steps=2, **options).double()
 
 
 def test_gedi_is_its_objective_of_data_view_and_what_the_chains_drew():
-    method = gedi(fresh=0.0, noise=0.0)
+    method = gedi(fresh=0.0, langevin_noise=0.0)
     batch = images(6)
     before = copy.deepcopy(method.state_dict())
     terms = method(batch)
@@ -180,7 +180,7 @@ def test_gedi_is_its_objective_of_data_view_and_what_the_chains_drew():
 
 
 def test_gedi_draws_samples_of_lower_energy_and_leaves_the_network_alone():
-    method = gedi(fresh=0.0, noise=0.0, step=0.5)
+    method = gedi(fresh=0.0, langevin_noise=0.0, langevin_step=0.5)
     batch = images(8)
     method(batch)
     with torch.no_grad():

@@ -4,7 +4,7 @@ import warnings
 
 import torch
 import torch.distributed as dist
-from tiny_encoders import TinyEncoder, TinyTokens, batch_for, part
+from tiny_encoders import TinyEncoder, TinyTokens, batch_for, images, part
 from torch import multiprocessing
 
 from tacit.objectives import contrastive
@@ -59,7 +59,9 @@ def make(name):
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
     method.sized(ROWS)
-    return method.double()
+    everything = images(ROWS, views=1)
+    method.double().eval().begin(lambda: iter([everything]))
+    return method.train()
 
 
 def train(name, rows, chunk=None):

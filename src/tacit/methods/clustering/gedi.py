@@ -31,9 +31,9 @@ class GEDI(Method):
     """The logits of c clusters, cosines with prototypes over a temperature, are confident, the same in a view as in the
     image, evenly used, and their log-sum-exp is a log density, learned with samples of the model.
 
-    Samples are drawn by Langevin dynamics in the space of views (normalised pixels), which costs ``steps`` passes more;
-    on a CPU images should be small. Give it an encoder without batch norm (``encoder.norm=group``): batch norm lets
-    samples see each other, and the density is then not one.
+    Samples are drawn by Langevin dynamics in the space of views (normalised pixels), which costs ``langevin_steps``
+    passes more; on a CPU images should be small. Give it an encoder without batch norm (``encoder.norm=group``): batch
+    norm lets samples see each other, and the density is then not one.
 
     :meth:`logits` gives clusters, and ``-energy`` of them how likely an image is.
 
@@ -44,8 +44,9 @@ class GEDI(Method):
         temperature: of the cosines.
         generative, invariance, prior: weights of the terms; generative=0 draws no samples and leaves a clustering
             alone. (Ours: 1, 50, 25.)
-        steps, step, noise: of the Langevin dynamics; see :class:`tacit.parts.langevin.Chains`.
-        store: samples that chains go on from; the literature has 10000.
+        langevin_steps, langevin_step, langevin_noise: number of steps, factor on the slope and standard deviation of
+            the noise of the dynamics; see :class:`tacit.parts.langevin.Chains`.
+        chains: samples that are stored for chains to go on from; the literature has 10000.
         fresh: chance that a chain starts at noise.
 
     Raises:
@@ -65,10 +66,10 @@ class GEDI(Method):
         generative: float = 1.0,
         invariance: float = 50.0,
         prior: float = 25.0,
-        steps: int = 20,
-        step: float = 1.0,
-        noise: float = 0.01,
-        store: int = 1000,
+        langevin_steps: int = 20,
+        langevin_step: float = 1.0,
+        langevin_noise: float = 0.01,
+        chains: int = 1000,
         fresh: float = 0.05,
     ) -> None:
         super().__init__(encoder)
@@ -77,7 +78,7 @@ class GEDI(Method):
         self.temperature, self.generative = temperature, generative
         self.projector = mlp([self.dim, hidden, out], "none")
         self.prototypes = Prototypes(out, clusters)
-        self.chains = Chains(store, steps, step, noise, fresh)
+        self.chains = Chains(chains, langevin_steps, langevin_step, langevin_noise, fresh)
         self.objective = ClusterEnergy(generative, invariance, prior)
 
     def logits(self, embedding: Tensor) -> Tensor:
