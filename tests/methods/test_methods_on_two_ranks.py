@@ -79,10 +79,9 @@ def make(name):
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
     method.sized(ROWS)
-    method.double()
-    everyone = images(ROWS)
-    method.begin(lambda: iter([everyone | {"views": [{"x": everyone["x"]}]}]))
-    return method
+    everything = images(ROWS, views=1)
+    method.double().eval().begin(lambda: iter([everything]))
+    return method.train()
 
 
 def train(name, rows, chunk=None):

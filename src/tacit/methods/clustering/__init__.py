@@ -1,0 +1,1 @@
+"""Methods that give samples to clusters and learn from the clusters."""
