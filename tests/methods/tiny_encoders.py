@@ -56,11 +56,14 @@ def images(batch, seed=0, dtype=torch.float64, views=2):
 
 
 def batch_for(method, batch, seed=0, dtype=torch.float64):
-    """The batch with as many views as the method's recipe has."""
-    return images(batch, seed, dtype, len(RECIPES[method.recipe]))
+    """The batch with as many views as the method's recipe has, and what else it puts into them."""
+    made = images(batch, seed, dtype, len(RECIPES[method.recipe]))
+    if method.recipe == "pair-and-shared":
+        made["views"][2:] = [view | {"chunk": 4} for view in made["views"][2:]]
+    return made
 
 
 def part(batch, rows):
     """Some rows of a batch and of its views."""
-    views = [{"x": view["x"][rows]} for view in batch["views"]]
+    views = [{k: v[rows] if isinstance(v, torch.Tensor) else v for k, v in view.items()} for view in batch["views"]]
     return {key: batch[key][rows] for key in ("x", "index", "y")} | {"views": views}

@@ -88,6 +88,8 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "pair": (Recipe(), Recipe()),
     # Grill et al. 2020, table 6; Barlow Twins uses the same.
     "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
+    # Gupta et al. 2024, section 4: a pair, and a pair that is one change for all images of a chunk; made in views.py.
+    "pair-and-shared": (Recipe(),) * 4,
     # He et al. 2022: masked autoencoders need geometry only.
     "crop": (Recipe(jitter=0.0, gray=0.0, blur=0.0),),
     # Made by tacit.modalities.image.random_field, which has options of its own.
