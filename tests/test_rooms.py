@@ -26,7 +26,7 @@ LIBRARY = (
     "training",
     "reporting",
 )
-ABOVE = ("run", "export", "api", "demos", "claims")
+ABOVE = ("run", "export", "api", "adaptation", "demos", "claims")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(GROUND, (*GROUND, "parts.draws")),

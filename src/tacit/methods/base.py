@@ -62,6 +62,12 @@ class Method(nn.Module):
         """Whether the loss is a function of the projections alone, so that it can train in chunks."""
         return False
 
+    def labelled(self, classes: int) -> None:
+        """Called once, before :meth:`sized`, with the number of classes, where the method uses labels.
+
+        A method with a head of one output a class builds it here.
+        """
+
     def sized(self, count: int) -> None:
         """Called once, before weights are loaded or trained, with the number of samples in the data set.
 
@@ -94,6 +100,25 @@ class Method(nn.Module):
             return tuple(embed(encoder, view) for view in views)
         sizes = [len(view["x"]) for view in views]
         return embed(encoder, join(list(views))).split(sizes)
+
+
+class Adaptation(Method):
+    """A method that trains with labels and predicts them; ``tacit adapt`` runs it.
+
+    Attributes:
+        classes: how many there are, once :meth:`labelled` was called.
+    """
+
+    uses_labels: ClassVar[bool] = True
+    classes: int
+
+    def labelled(self, classes: int) -> None:
+        self.classes = classes
+
+    def predict(self, view: View) -> dict[str, Tensor]:
+        """Scores of the classes, ``[B, classes]`` before a softmax, by the name of each way that the method has to
+        predict; the first is the one to use."""
+        raise NotImplementedError(f"{type(self).__name__} must define predict(view)")
 
 
 def embed(encoder: nn.Module, view: View) -> Tensor:
