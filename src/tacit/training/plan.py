@@ -97,7 +97,7 @@ def plan(
     reading = groups["data"] | ({"image_size": image_size} if image_size else {})
     source = open_source(data, kind, progress=progress, **reading)
     package = modality(source.modality)
-    about = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
+    about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
     if method_class.uses_labels:
         about["classes"] = count_classes(source)
     training = settings(groups["training"], len(source))
@@ -149,8 +149,8 @@ def count_classes(source: Source) -> int:
     """
     if source.labels is None or not len(source.labels):
         raise DataError(
-            "this method learns from labels, and the data has none; give a folder with a folder for each class, an .npz "
-            "with y, or images and labels as a tuple"
+            "this method learns from labels, and the data has none; give a folder with a folder for each class, an "
+            ".npz with y, or images and labels as a tuple"
         )
     low, high = int(source.labels.min()), int(source.labels.max())
     if low < 0:
