@@ -16,7 +16,7 @@ from tacit.parts import ranks
 from tacit.parts.draws import Draws
 from tacit.views.base import View, join
 
-NAMES = ("pair", "asymmetric-pair", "crop")
+NAMES = ("pair", "asymmetric-pair", "triple", "multi-crop", "crop")
 CHANGES = (tvf.adjust_brightness, tvf.adjust_contrast, tvf.adjust_saturation, tvf.adjust_hue)
 
 
@@ -37,7 +37,8 @@ def one_by_one(x: torch.Tensor, view: View, i: int, s: Spec) -> torch.Tensor:
     width, height = round(abs(along) * x.shape[3]), round(down * x.shape[2])
     left = round((float(view["theta"][i, 0, 2]) + 1) * x.shape[3] / 2 - width / 2)
     top = round((float(view["theta"][i, 1, 2]) + 1) * x.shape[2] / 2 - height / 2)
-    out = tvf.resized_crop(x[i].double() / 255, top, left, height, width, list(s.size), antialias=True)
+    size = list(view["x"].shape[2:])
+    out = tvf.resized_crop(x[i].double() / 255, top, left, height, width, size, antialias=True)
     assert (along < 0) == bool(view["flip"][i])
     if along < 0:
         out = tvf.hflip(out)
@@ -46,7 +47,7 @@ def one_by_one(x: torch.Tensor, view: View, i: int, s: Spec) -> torch.Tensor:
     if view["gray"][i]:
         out = tvf.rgb_to_grayscale(out, 3)
     if "blur" in view and view["blur"][i] > 0:
-        kernel, sigma = kernel_size(min(s.size)), float(view["blur"][i])
+        kernel, sigma = kernel_size(min(size)), float(view["blur"][i])
         out = tvf.gaussian_blur(out, [kernel, kernel], [sigma, sigma])
     if "solarize" in view and view["solarize"][i]:
         out = torch.where(out >= 128 / 255, 1 - out, out)
@@ -61,14 +62,16 @@ def one_by_one(x: torch.Tensor, view: View, i: int, s: Spec) -> torch.Tensor:
         ("pair", 8, 100, 96),
         ("asymmetric-pair", 20, 80, 70),
         ("pair", 5, 256, 224),
+        ("multi-crop", 8, 100, 96),
     ],
 )
 def test_whole_recipe_equals_torchvision_per_sample(name: str, count: int, stored: int, size: int) -> None:
     x, s = photos(count, stored), spec(size)
     views = make_views(name, s)({"x": x}, Draws.seeded(count))
-    assert len(views) == 2
-    for view in views:
-        assert view["x"].shape == (count, 3, size, size)
+    assert len(views) == len(RECIPES[name])
+    for view, recipe in zip(views, RECIPES[name], strict=True):
+        side = 41 if recipe.side < 1 else size
+        assert view["x"].shape == (count, 3, side, side)
         assert view["x"].is_contiguous()
         errors = [(view["x"][i].double() - one_by_one(x, view, i, s)).abs() for i in range(count)]
         # Float32 through the whole chain: a hundredth of a grey level, divided by the smallest std. Solarization
@@ -137,8 +140,8 @@ def test_any_number_of_channels(channels: int) -> None:
     for name in NAMES:
         views = make_views(name, spec(channels=channels))({"x": x}, Draws.seeded(0))
         assert len(views) == len(RECIPES[name])
-        for view in views:
-            assert view["x"].shape == x.shape
+        for view, recipe in zip(views, RECIPES[name], strict=True):
+            assert view["x"].shape == (*x.shape[:2], *recipe.size((32, 32)))
             assert view["x"].isfinite().all()
             assert not {"hue", "saturation", "gray", "order"} & set(view)
     joined = join(make_views("pair", spec(channels=channels))({"x": x}, Draws.seeded(0)))
@@ -216,6 +219,41 @@ def test_recipes_follow_the_size() -> None:
     assert resolve("crop", spec(224))[0].jitter == 0
 
 
+def test_smaller_views_see_smaller_parts() -> None:
+    x = photos(200, 100)
+    for side, bound, least in ((96, 0.14, 0.05), (48, 0.4, 0.1)):
+        made = make_views("multi-crop", spec(side))({"x": x}, Draws.seeded(0))
+        sides = [view["x"].shape[2] for view in made]
+        assert sides == [side] * 2 + [round(side * 3 / 7)] * 6
+        for view, size in zip(made, sides, strict=True):
+            area = view["theta"][:, 0, 0].abs() * view["theta"][:, 1, 1]
+            low, high = (bound, 1.0) if size == side else (least, bound)
+            assert low - 0.02 < area.min() < low + 0.1 * (high - low) + 0.02
+            assert high - 0.2 * (high - low) - 0.02 < area.max() < high + 0.02
+
+
+def test_smaller_views_have_options_of_their_own_and_are_what_there_are_more_of() -> None:
+    options = {"count": 11, "flip": 0.0, "local_flip": 1.0, "local_side": 0.5, "local_crop_scale": [0.2, 0.2]}
+    made = make_views("multi-crop", spec(), **options)({"x": photos(9)}, Draws.seeded(0))
+    assert [view["x"].shape[2] for view in made] == [32] * 2 + [16] * 9
+    assert [bool(view["flip"].all()) for view in made] == [False] * 2 + [True] * 9
+    assert not made[0]["flip"].any()
+    with pytest.raises(OptionError, match="local_flip"):
+        make_views("pair", spec(), local_flip=0.0)
+
+
+def test_overlaid_views_of_two_sizes_are_made_of_their_own_images() -> None:
+    x = photos(6)
+    plain = {"jitter": 0.0, "gray": 0.0, "flip": 0.0, "crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "count": 4}
+    views = make_views("multi-crop", spec(), overlay=2, local_side=0.5, **plain)
+    made = views({"x": x}, Draws.seeded(0))
+    for view in made:
+        size = view["x"].shape[2]
+        (bare,) = make_views("crop", spec(size), flip=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))({"x": x})
+        distance = (view["x"][:, None] - bare["x"][None]).abs().flatten(2).mean(2)
+        assert distance.argmin(1).tolist() == list(range(6))
+
+
 def test_options_override_every_view() -> None:
     x = photos(40)
     views = make_views("pair", spec(), flip=0.0, jitter=1.0, strength=0.5, gray=0, count=3, crop_scale=[0.5, 0.5])
@@ -242,6 +280,7 @@ def test_options_override_every_view() -> None:
         ("pair", {"strength": -1}, "strength"),
         ("pair", {"hue": 0.6}, "hue times strength"),
         ("pair", {"count": 0}, "count"),
+        ("multi-crop", {"local_side": 1.5}, "side is a share"),
     ],
 )
 def test_impossible_options_are_named(name: str, options: dict[str, object], words: str) -> None:

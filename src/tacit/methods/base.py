@@ -24,8 +24,8 @@ class Method(nn.Module):
 
     Attributes:
         recipe: the name of the views it learns from, looked up in the modality's table of recipes
-            (``pair``: two views of one recipe; ``asymmetric-pair``: two views of two recipes; ``crop``: one
-            view with geometry only).
+            (``pair``: two views of one recipe; ``asymmetric-pair``: two views of two recipes; ``triple``: three views
+            of one recipe; ``multi-crop``: two views and several smaller ones; ``crop``: one view with geometry only).
         uses_labels: whether :meth:`loss` reads ``batch["y"]``.
         tokens: whether it needs an encoder with tokens.
         encoder: gives the embedding, ``[B, encoder.dim]``.
@@ -96,10 +96,12 @@ class Method(nn.Module):
         return self._through(views, self.encoder)
 
     def _through(self, views: tuple[View, ...], encoder: nn.Module) -> tuple[Tensor, ...]:
-        if len({view["x"].shape[1:] for view in views}) > 1:
-            return tuple(embed(encoder, view) for view in views)
-        sizes = [len(view["x"]) for view in views]
-        return embed(encoder, join(list(views))).split(sizes)
+        found: dict[int, Tensor] = {}
+        for shape in dict.fromkeys(view["x"].shape[1:] for view in views):
+            at = [i for i, view in enumerate(views) if view["x"].shape[1:] == shape]
+            parts = embed(encoder, join([views[i] for i in at])).split([len(views[i]["x"]) for i in at])
+            found |= zip(at, parts, strict=True)
+        return tuple(found[i] for i in range(len(views)))
 
 
 class Adaptation(Method):

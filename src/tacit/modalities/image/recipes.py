@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -12,6 +13,8 @@ BLUR_FROM = 64
 """Shortest side at which the standard recipe blurs; smaller images have no detail to spare (SimCLR, on CIFAR-10)."""
 SMALL = 96
 """Shortest side from which crops may be as small as 0.08 of the area."""
+PREFIX = "local_"
+"""Before the name of an option that is meant for a recipe's smaller views alone."""
 
 
 def _is_number(value: Any) -> bool:
@@ -27,7 +30,10 @@ class Recipe:
     """How one view is made, in this order: crop, flip, jitter, gray, blur, solarize, normalise.
 
     Attributes:
-        crop_scale: range of the crop's share of the area; None: (0.08, 1) from 96 pixels on, (0.2, 1) below.
+        side: height and width of the view as a share of those that the encoder is built for, in (0, 1].
+        crop_scale: range of the crop's share of the area; None: (0.08, 1) from 96 pixels on, (0.2, 1) below. In a
+            recipe with smaller views the large ones take (0.14, 1) and (0.4, 1), the smaller ones (0.05, 0.14) and
+            (0.1, 0.4).
         crop_ratio: range of the crop's width over height.
         flip: probability of a horizontal flip (0 where left and right mean something, as in digits).
         jitter: probability of changing the colours at all.
@@ -41,6 +47,7 @@ class Recipe:
             :func:`tacit.modalities.image.overlay.overlay`.
     """
 
+    side: float = 1.0
     crop_scale: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
@@ -61,6 +68,8 @@ class Recipe:
             value = getattr(self, name)
             if not (_is_number(value) and 0 <= value <= 1):
                 raise OptionError(f"{name} is a probability from 0 to 1, not {value!r}")
+        if not (_is_number(self.side) and 0 < self.side <= 1):
+            raise OptionError(f"side is a share above 0 and at most 1, not {self.side!r}")
         for name in ("brightness", "contrast", "saturation", "hue", "strength"):
             value = getattr(self, name)
             if not (_is_number(value) and 0 <= value < float("inf")):
@@ -80,6 +89,10 @@ class Recipe:
         s = self.strength
         return self.brightness * s, self.contrast * s, self.saturation * s, self.hue * s
 
+    def size(self, full: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the view in pixels, where the encoder is built for ``full``."""
+        return max(1, round(self.side * full[0])), max(1, round(self.side * full[1]))
+
 
 BYOL = Recipe(saturation=0.2, blur=1.0)
 
@@ -90,6 +103,10 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "asymmetric-pair": (BYOL, replace(BYOL, blur=0.1, solarize=0.2)),
     # Gupta et al. 2024, section 4: a pair, and a pair that is one change for all images of a chunk; made in views.py.
     "pair-and-shared": (Recipe(),) * 4,
+    # Three independent views of one recipe.
+    "triple": (Recipe(),) * 3,
+    # Caron et al. 2020, appendix A.2: 224 and 96 pixels; six small views are the best of their table.
+    "multi-crop": (Recipe(),) * 2 + (Recipe(side=3 / 7),) * 6,
     # He et al. 2022: masked autoencoders need geometry only.
     "crop": (Recipe(jitter=0.0, gray=0.0, blur=0.0),),
     # Made by tacit.modalities.image.random_field, which has options of its own.
@@ -102,26 +119,42 @@ def resolve(name: str, spec: Spec, **options: Any) -> list[Recipe]:
     """The recipes of each view for images of ``spec.size``, with every open value filled in.
 
     Args:
-        options: fields of :class:`Recipe` to override in all views, and ``count``: how many views (the recipe's
-            views are repeated in turn).
+        options: fields of :class:`Recipe` to override in all views, or, with ``local_`` before them, in the smaller
+            views of a recipe that has such; and ``count``: how many views (the recipe's views are repeated in
+            turn, or its smaller views alone where it has such).
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
     """
     if name not in RECIPES:
         raise unknown("views", name, RECIPES)
+    base = RECIPES[name]
+    local = [recipe for recipe in base if recipe.side < 1]
     known = [field.name for field in fields(Recipe)]
+    known += [PREFIX + field for field in known if local]
     for option in options:
         if option not in (*known, "count"):
             raise unknown(f"option of views '{name}'", option, [*known, "count"])
-    base = RECIPES[name]
     count = options.pop("count", len(base))
     if not isinstance(count, int) or count < 1:
         raise OptionError(f"count must be a whole number of views, at least 1, not {count!r}")
-    side = min(spec.size)
-    if side < BLUR_FROM:
+    if min(spec.size) < BLUR_FROM:
         options.setdefault("blur", 0.0)
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    recipes = [replace(base[i % len(base)], **options) for i in range(count)]
-    scale = (0.08, 1.0) if side >= SMALL else (0.2, 1.0)
-    return [replace(r, crop_scale=r.crop_scale or scale) for r in recipes]
+    apart = {key.removeprefix(PREFIX): options.pop(key) for key in [*options] if key.startswith(PREFIX)}
+    made = []
+    for recipe in itertools.islice(itertools.chain(base, itertools.cycle(local or base)), count):
+        changed = replace(recipe, **(options | apart if recipe.side < 1 else options))
+        scale = changed.crop_scale or _crop_scale(min(spec.size) >= SMALL, bool(local), recipe.side < 1)
+        made.append(replace(changed, crop_scale=scale))
+    return made
+
+
+def _crop_scale(detailed: bool, several: bool, small: bool) -> tuple[float, float]:
+    """The crop's share of the area in ``detailed`` images or others, in a recipe that has ``several`` sizes of view."""
+    if not several:
+        return (0.08, 1.0) if detailed else (0.2, 1.0)
+    # Caron et al. 2020 have a bound of 0.14; in small images a smaller share than 0.1 would be of a few pixels, and the
+    # bound is that of Caron et al. 2021 (DINO).
+    least, bound = (0.05, 0.14) if detailed else (0.1, 0.4)
+    return (least, bound) if small else (bound, 1.0)

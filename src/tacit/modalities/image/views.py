@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +51,9 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
         recipe: a name in :data:`RECIPES`.
         spec: channels, size and statistics of the views.
         options: fields of :class:`Recipe` to override in all views (``crop_scale=(0.2, 1.0)``, ``flip=0.5``,
-            ``jitter=0.8``, ``strength=1.0``, ``gray=0.2``, ``blur=0.5``, ``solarize=0.0``, ...), and ``count``; for
-            ``pair-and-shared`` also ``chunk``, the number of images in a row that share a change.
+            ``jitter=0.8``, ``strength=1.0``, ``gray=0.2``, ``blur=0.5``, ``solarize=0.0``, ...), or in the smaller
+            views of ``multi-crop`` alone (``local_crop_scale=(0.05, 0.14)``, ...), and ``count``; for ``pair-and-shared``
+            also ``chunk``, the number of images in a row that share a change.
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
@@ -101,9 +102,19 @@ class ImageViews(Views):
         drawn = self._draw(draws, count, stored, batch.get("aspect"))
         if self._overlay:
             x = overlay(x, draws, len(self.recipes), self._overlay)
-        rows = {"x": self._render(x, drawn)} | self._params(drawn, stored, x.shape[1])
-        split = {key: value.to(x.device).split(count) for key, value in rows.items()}
-        return [{key: value[i] for key, value in split.items()} for i in range(len(self.recipes))]
+        params = self._params(drawn, stored, x.shape[1])
+        split = {key: value.to(x.device).split(count) for key, value in params.items()}
+        return [
+            {"x": seen} | {key: value[i] for key, value in split.items()}
+            for i, seen in enumerate(self._seen(x, drawn, count))
+        ]
+
+    def _seen(self, x: Tensor, drawn: _Drawn, count: int) -> Iterator[Tensor]:
+        """Each view, ``[B, C, H, W]``; those of one size that follow each other are made together."""
+        at = 0
+        for size, same in itertools.groupby(recipe.size(self.spec.size) for recipe in self.recipes):
+            rows = slice(at, at := at + len(list(same)) * count)
+            yield from self._render(x[rows] if self._overlay else x, take_rows(drawn, rows), size).split(count)
 
     def _draw(self, draws: Draws, count: int, stored: tuple[int, int], aspect: Tensor | None) -> _Drawn:
         """Rows of all views, one view after the other; consecutive views of one recipe are drawn together."""
@@ -130,26 +141,26 @@ class ImageViews(Views):
             params["solarize"] = drawn.solarize.float()
         return params
 
-    def _render(self, x: Tensor, drawn: _Drawn) -> Tensor:
-        """All views, ``[views * B, C, H, W]``.
+    def _render(self, x: Tensor, drawn: _Drawn, view: tuple[int, int]) -> Tensor:
+        """All views of one size, ``[views * B, C, H, W]``.
 
         Rows are taken a slab at a time, ordered inside it so that samples of a chunk have as much as possible in common
         (above all the stage at which hue is turned), and put back in order at the end of the slab.
         """
         total, cpu = len(drawn.gray), x.device.type == "cpu"
-        out = memory.fresh(total, x.shape[1], *self.spec.size, device=x.device)
+        out = memory.fresh(total, x.shape[1], *view, device=x.device)
         one = out[:1].numel()
         slab = min(max(1, _SLAB // one), total) if cpu else total
         size = geometry.chunk_rows(total, one, x.device)
         work = memory.scratch("slab", slab, *out.shape[1:], device=x.device)
         room = memory.scratch("room", min(size, slab), *out.shape[1:], device=x.device)
-        height, width = self.spec.size
+        height, width = view
         averaged = (drawn.boxes.height > height) | (drawn.boxes.width > width)
         key = ((drawn.jitter.stage * 2 + averaged) * 2 + (drawn.sigma > 0.0)) * 2 + drawn.gray
         for start in range(0, total, slab):
             rows = key[start : start + slab].argsort(stable=True)
             ordered = take_rows(drawn, rows + start)
-            crops = geometry.Crops.of(ordered.boxes, self.spec.size)
+            crops = geometry.Crops.of(ordered.boxes, view)
             changes = ordered.jitter.changes(x.shape[1], x.device)
             source = ((rows + start) % len(x)).to(x.device)
             for low in range(0, len(rows), size):
