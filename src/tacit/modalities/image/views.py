@@ -52,8 +52,8 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
         spec: channels, size and statistics of the views.
         options: fields of :class:`Recipe` to override in all views (``crop_scale=(0.2, 1.0)``, ``flip=0.5``,
             ``jitter=0.8``, ``strength=1.0``, ``gray=0.2``, ``blur=0.5``, ``solarize=0.0``, ...), or in the smaller
-            views of ``multi-crop`` alone (``local_crop_scale=(0.05, 0.14)``, ...), and ``count``; for ``pair-and-shared``
-            also ``chunk``, the number of images in a row that share a change.
+            views of ``multi-crop`` alone (``local_crop_scale=(0.05, 0.14)``, ...), and ``count``; for
+            ``pair-and-shared`` also ``chunk``, the number of images in a row that share a change.
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
