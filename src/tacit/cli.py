@@ -147,7 +147,9 @@ def build_parser() -> Parser:
 
 def _training(p: argparse.ArgumentParser) -> None:
     """What every verb that trains takes."""
-    p.add_argument("--encoder", metavar="NAME", help="convnet, vit, or any timm name (default: by data and hardware)")
+    p.add_argument(
+        "--encoder", metavar="NAME", help="convnet, vit, scattering, or any timm name (default: by data and hardware)"
+    )
     p.add_argument("--views", metavar="NAME", help="a recipe of views other than the method's own, e.g. random-field")
     p.add_argument("--modality", metavar="M", help="the kind of data, where it is not plain from the data")
     budget = p.add_mutually_exclusive_group()

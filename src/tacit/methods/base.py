@@ -28,6 +28,8 @@ class Method(nn.Module):
             of one recipe; ``multi-crop``: two views and several smaller ones; ``crop``: one view with geometry only).
         uses_labels: whether :meth:`loss` reads ``batch["y"]``.
         tokens: whether it needs an encoder with tokens.
+        preferred: the name of the encoder that it is meant for, used where none is asked for and the kind of data has
+            it.
         encoder: gives the embedding, ``[B, encoder.dim]``.
         projector: gives the projection that the objective sees, where there is one; the watch looks at it.
     """
@@ -35,6 +37,7 @@ class Method(nn.Module):
     recipe: ClassVar[str] = "pair"
     uses_labels: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
+    preferred: ClassVar[str | None] = None
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()

@@ -110,7 +110,8 @@ def plan(
             raise OptionError(f"encoder.{next(iter(groups['encoder']))} is of no use with an encoder of your own")
         own, encoder_name = package.wrap_encoder(encoder, spec), "custom"
     else:
-        encoder_name = encoder or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
+        wanted = method_class.preferred if method_class.preferred in package.encoder_names() else None
+        encoder_name = encoder or wanted or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
     recipe = views or method_class.recipe
     if recipe not in package.RECIPES:
         raise unknown("views", recipe, package.RECIPES)
