@@ -52,8 +52,10 @@ def test_help_shows_every_verb_with_examples(tacit_command: Callable[..., Outcom
         code, out, _ = tacit_command(*words)
         assert code == 0
         assert "examples:" in out
-        assert all(verb in out for verb in ("pretrain", "embed", "evaluate", "report", "methods", "claim", "demo"))
-    for verb in ("pretrain", "embed", "evaluate", "report", "methods", "claim", "demo"):
+        assert all(
+            verb in out for verb in ("pretrain", "adapt", "embed", "evaluate", "report", "methods", "claim", "demo")
+        )
+    for verb in ("pretrain", "adapt", "embed", "evaluate", "report", "methods", "claim", "demo"):
         assert "examples:" in tacit_command(verb, "--help")[1]
     assert tacit_command("--version") == (0, f"tacit {tacit.__version__}\n", "")
 
@@ -112,6 +114,21 @@ def test_pretrain_embed_evaluate_report(tacit_command: Callable[..., Outcome], f
     assert "vicreg" in page
 
 
+def test_adapt(tacit_command: Callable[..., Outcome], folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["adapt", folder, "--steps", 2, "--batch-size", 8, "--out", out, "--quiet"]
+    code, printed, _ = tacit_command(*words, "--test", folder, "--json")
+    assert code == 0
+    result = json.loads(printed)
+    assert result["run"] == str(out)
+    assert list(result["test"]["accuracy"]) == ["distilled", "aggregated", "single"]
+    assert tacit.load(out).predict(folder).shape == (96, 10)
+    code, printed, _ = tacit_command(*words[:-2], tmp_path / "other", "--quiet", "--test", folder)
+    assert code == 0
+    assert printed.splitlines()[0] == str(tmp_path / "other")
+    assert "aggregated" in printed
+
+
 def test_without_a_terminal_there_are_a_few_plain_lines(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = [sys.executable, "-m", "tacit", "pretrain", str(folder), "--steps", "12", "--batch-size", "16"]
@@ -167,6 +184,9 @@ BAD = [
     (["pretrain", "{folder}", "--set", "temperature=warm"], "temperature='warm'"),
     (["pretrain", "{folder}", "--set", "temperature=-1"], "temperature"),
     (["pretrain", "{folder}", "--set", "temperature"], "key=value"),
+    (["pretrain", "{folder}", "--method", "sla"], "tacit adapt DATA --method sla"),
+    (["adapt", "{folder}", "--method", "simclr"], "tacit pretrain DATA --method simclr"),
+    (["adapt", "{folder}", "--set", "mode=joined"], "did you mean 'joint'"),
     (["pretrain", "{folder}", "--epochs", "0"], "epochs must be at least 1"),
     (["pretrain", "{folder}", "--time", "soon"], "not a duration"),
     (["pretrain", "{folder}", "--batch-size", "1"], "batch_size must be at least 2"),

@@ -11,7 +11,13 @@ from generators.source import objective_of, parts_of, read
 from tacit.registry import PACKAGE, Entry, catalogue
 
 FOLDER = "catalogue"
-KINDS = {"method": "Methods", "views": "Views", "metric": "Metrics", "schedule": "Schedules"}
+KINDS = {
+    "method": "Methods",
+    "adaptation": "Adaptations",
+    "views": "Views",
+    "metric": "Metrics",
+    "schedule": "Schedules",
+}
 BASIS = {
     "paper": "the paper",
     "code": "the paper and its official code",
@@ -19,12 +25,14 @@ BASIS = {
 }
 COMMANDS = {
     "method": "tacit pretrain photos/ --method {name}",
+    "adaptation": "tacit adapt labelled/ --method {name}",
     "views": "tacit pretrain photos/ --views {name}",
     "metric": "tacit evaluate run labelled/",
     "schedule": "tacit pretrain photos/ --set schedule={name}",
 }
-OPTIONS = {"method": "", "views": "views.", "schedule": "schedule."}
-GIVEN = {"method": ("encoder",), "views": ("spec",), "schedule": ("lr",)}
+TRAINED = ("method", "adaptation")
+OPTIONS = {"method": "", "adaptation": "", "views": "views.", "schedule": "schedule."}
+GIVEN = {"method": ("encoder",), "adaptation": ("encoder",), "views": ("spec",), "schedule": ("lr",)}
 """Parameters that the program fills in and not the user, by kind."""
 
 
@@ -80,7 +88,7 @@ def page(entry: Entry) -> str:
         ("rests on", BASIS[entry.basis]),
         ("family", entry.family),
         ("works on", ", ".join(entry.as_dict()["modalities"])),
-        ("views", code(recipe_of(entry)) if entry.kind == "method" else ""),
+        ("views", code(recipe_of(entry)) if entry.kind in TRAINED else ""),
         ("code", code(entry.target.replace(":", "."))),
     ]
     inner = parts_of(entry.target, GIVEN["views"]) if entry.kind == "views" else []
@@ -92,7 +100,7 @@ def page(entry: Entry) -> str:
         parts += ["## Parameters" if entry.kind == "metric" else "## Options", takes]
     for part in inner:
         parts += [f"Those of `{part.name}` are options too:", parse(part.doc).text, parameters(part)]
-    objective = objective_of(entry.target) if entry.kind == "method" else None
+    objective = objective_of(entry.target) if entry.kind in TRAINED else None
     if entry.kind == "metric":
         parts.append("This and the functions around it are described in [Measures](../reference/measures.md).")
     if objective is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tacit.adaptation import adapt
     from tacit.api import embed, evaluate, load, pretrain, report
     from tacit.claims.harness import claim
     from tacit.demos import demo
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "pretrain": "tacit.api",
+    "adapt": "tacit.adaptation",
     "load": "tacit.api",
     "embed": "tacit.api",
     "evaluate": "tacit.api",
@@ -45,6 +47,7 @@ __all__ = [
     "Run",
     "TacitError",
     "__version__",
+    "adapt",
     "catalogue",
     "claim",
     "compose",

@@ -92,13 +92,27 @@ def pretrain(
         for name, value in {"epochs": epochs, "steps": steps, "time": time, "batch_size": batch_size}.items()
         if value is not None
     }
-    asked: dict[str, Any] = {
-        "method": method,
-        "encoder": encoder,
-        "views": views,
-        "kind": modality,
-        "seed": seed,
-    }
+    asked = {"method": method, "encoder": encoder, "views": views, "kind": modality, "seed": seed}
+    return trained("method", data, asked, given, out, resume, continue_from, quiet)
+
+
+def trained(
+    role: str,
+    data: Any,
+    asked: dict[str, Any],
+    given: dict[str, Any],
+    out: str | Path | None,
+    resume: bool,
+    continue_from: str | Path | Run | None,
+    quiet: bool,
+) -> Run:
+    """Plan a run and train it: what :func:`pretrain` and :func:`tacit.adapt` share.
+
+    Args:
+        role: the kind of registered thing that is trained, ``method`` or ``adaptation``.
+        asked: method, encoder, views, kind of data and seed, None where the default is wanted.
+        given: options by name.
+    """
     state = None
     if resume:
         if out is None:
@@ -106,11 +120,13 @@ def pretrain(
         stored_path = Path(out) / "config.json"
         if stored_path.exists():
             stored = Run(out).config
-            planned = plan(data, given=_merged(stored, given), progress=not quiet, **_defaults(stored, asked))
+            planned = plan(
+                data, given=_merged(stored, given), progress=not quiet, role=role, **_defaults(stored, asked)
+            )
             _same(stored, planned.config, Path(out))
             state = checkpoints.latest(Path(out) / "checkpoints")
             return _go(planned, Path(out), state, stored.get("continue_from"), quiet)
-    planned = plan(data, given=given, progress=not quiet, **(asked | {"seed": seed or 0}))
+    planned = plan(data, given=given, progress=not quiet, role=role, **(asked | {"seed": asked["seed"] or 0}))
     planned.build()
     if continue_from is not None:
         earlier = continue_from.folder if isinstance(continue_from, Run) else Run(continue_from).folder

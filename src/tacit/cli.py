@@ -27,6 +27,7 @@ examples:
   tacit evaluate run labelled/                      k-NN and linear probe, beside raw pixels and a random encoder
   tacit embed run photos/ -o photos.parquet         one row an image: path, embedding
   tacit report run                                  one HTML file to look at
+  tacit adapt labelled/ --test test/                train a classifier on data with labels
   tacit methods --modality image                    what there is
   tacit claim mixed-barlow-twins                    the small experiment behind a paper's claim
 """
@@ -69,28 +70,19 @@ def build_parser() -> Parser:
     )
     p.add_argument("data", metavar="DATA", help="a folder of images (any depth), an .npz or an .npy file")
     p.add_argument("--method", metavar="NAME", help="how to learn; see tacit methods (default: simclr)")
-    p.add_argument("--encoder", metavar="NAME", help="convnet, vit, or any timm name (default: by data and hardware)")
-    p.add_argument("--views", metavar="NAME", help="a recipe of views other than the method's own, e.g. random-field")
-    p.add_argument("--modality", metavar="M", help="the kind of data, where it is not plain from the data")
-    budget = p.add_mutually_exclusive_group()
-    budget.add_argument("--epochs", type=int, metavar="N", help="how long: passes over the data")
-    budget.add_argument("--steps", type=int, metavar="N", help="how long: optimiser steps")
-    budget.add_argument("--time", metavar="T", help="how long: 90s, 10m, 1.5h")
-    p.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: 256, fewer for small data)")
-    p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
-    p.add_argument("--seed", type=int, metavar="N", help="of weights, order and views (default: 0)")
-    p.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="options",
-        help="any other option: training (lr, optimizer, schedule, precision, ...), the method's own, "
-        "or views.*, encoder.*, schedule.*, data.*; may be repeated",
+    _training(p)
+
+    p = verb(
+        "adapt",
+        "train an encoder and a classifier on data with labels",
+        "  tacit adapt labelled/ --test test/\n"
+        "  tacit adapt labelled/ --method sla --set transformations=rotation2 --epochs 50 --out classifier\n",
     )
-    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
-    p.add_argument("--continue-from", metavar="RUN", help="go on from a finished run with new data")
-    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    p.add_argument("data", metavar="DATA", help="data with labels, e.g. a folder with a folder for each class")
+    p.add_argument("--method", metavar="NAME", help="how to learn; see tacit methods --kind adaptation (default: sla)")
+    p.add_argument("--test", metavar="DATA", help="other data with labels, to measure the accuracy on")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    _training(p)
 
     p = verb(
         "embed",
@@ -151,6 +143,34 @@ def build_parser() -> Parser:
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _training(p: argparse.ArgumentParser) -> None:
+    """What every verb that trains takes."""
+    p.add_argument(
+        "--encoder", metavar="NAME", help="convnet, vit, scattering, or any timm name (default: by data and hardware)"
+    )
+    p.add_argument("--views", metavar="NAME", help="a recipe of views other than the method's own, e.g. random-field")
+    p.add_argument("--modality", metavar="M", help="the kind of data, where it is not plain from the data")
+    budget = p.add_mutually_exclusive_group()
+    budget.add_argument("--epochs", type=int, metavar="N", help="how long: passes over the data")
+    budget.add_argument("--steps", type=int, metavar="N", help="how long: optimiser steps")
+    budget.add_argument("--time", metavar="T", help="how long: 90s, 10m, 1.5h")
+    p.add_argument("--batch-size", type=int, metavar="N", help="samples a step (default: 256, fewer for small data)")
+    p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
+    p.add_argument("--seed", type=int, metavar="N", help="of weights, order and views (default: 0)")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="options",
+        help="any other option: training (lr, optimizer, schedule, precision, ...), the method's own, "
+        "or views.*, encoder.*, schedule.*, data.*; may be repeated",
+    )
+    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
+    p.add_argument("--continue-from", metavar="RUN", help="go on from a finished run with new data")
+    p.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,36 @@ from tacit.errors import OptionError
 
 def pretrain(args: Namespace) -> int:
     from tacit import api
+
+    run = api.pretrain(args.data, args.method, args.encoder, **_training(args))
+    if run.summary["status"] == "interrupted":
+        return 130
+    print(run.folder)
+    return 0
+
+
+def adapt(args: Namespace) -> int:
+    from tacit import adaptation
+    from tacit.files import read_json
+
+    run = adaptation.adapt(args.data, args.method, args.encoder, test=args.test, **_training(args))
+    if run.summary["status"] == "interrupted":
+        return 130
+    result = read_json(run.folder / "test.json") if args.test is not None else None
+    if args.json:
+        print_json({"run": str(run.folder), "test": result})
+        return 0
+    print(run.folder)
+    if result is not None:
+        table = Table("predicted by", "accuracy %", box=None, pad_edge=False, header_style="bold")
+        for name, row in result["accuracy"].items():
+            table.add_row(name, _interval(row))
+        printer().print(table)
+    return 0
+
+
+def _training(args: Namespace) -> dict[str, Any]:
+    """The arguments that every verb that trains takes."""
     from tacit.options import parse
 
     options: dict[str, Any] = {}
@@ -23,15 +53,8 @@ def pretrain(args: Namespace) -> int:
         if not equals or not key:
             raise OptionError(f"--set {text} should be --set key=value")
         options[key.strip()] = parse(value.strip())
-    run = api.pretrain(
-        args.data, args.method, args.encoder, epochs=args.epochs, steps=args.steps, time=args.time,
-        batch_size=args.batch_size, out=args.out, seed=args.seed, views=args.views, modality=args.modality,
-        resume=args.resume, continue_from=args.continue_from, quiet=args.quiet, options=options,
-    )  # fmt: skip
-    if run.summary["status"] == "interrupted":
-        return 130
-    print(run.folder)
-    return 0
+    names = ("epochs", "steps", "time", "batch_size", "out", "seed", "views", "modality", "resume", "continue_from")
+    return {name: getattr(args, name) for name in (*names, "quiet")} | {"options": options}
 
 
 def embed(args: Namespace) -> None:

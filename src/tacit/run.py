@@ -99,8 +99,10 @@ class Run:
             OptionError: if its class is not registered and has not been given to :func:`tacit.load`.
         """
         settings = self.config["method"]
-        kind = self._kind or registry.find(settings["name"], "method")
+        kind = self._kind or registry.find(settings["name"])
         method = kind(self._build_encoder(), **settings["options"])
+        if method.uses_labels:
+            method.labelled(settings["classes"])
         method.sized(self.config["data"]["count"])
         self._fill(method, "method.safetensors")
         return method.eval()
@@ -109,7 +111,7 @@ class Run:
     def projector(self) -> nn.Module | None:
         """The trained projector; None where the method has none, or is neither registered nor given."""
         name = self.config["method"]["name"]
-        known = self._kind is not None or name in {entry.name for entry in registry.catalogue("method")}
+        known = self._kind is not None or name in {entry.name for entry in registry.catalogue()}
         return self.method.projector if known else None
 
     def _build_encoder(self) -> nn.Module:
@@ -160,6 +162,17 @@ class Run:
     def embed(self, data: Any, batch_size: int = 256) -> np.ndarray:
         """Embeddings of data: float32 ``[N, dim]``. For files see :func:`tacit.embed`."""
         return torch.cat(list(self.stream(self.open(data), batch_size=batch_size))).numpy()
+
+    def predict(self, data: Any, batch_size: int = 256) -> np.ndarray:
+        """Probabilities of the classes by a run of ``tacit adapt``: float32 ``[N, classes]``.
+
+        Raises:
+            OptionError: if the run's method does not predict labels.
+        """
+        from tacit.adaptation import scores
+
+        rows = [next(iter(ways.values())) for ways in scores(self, self.open(data), batch_size)]
+        return torch.cat(rows).softmax(1).numpy()
 
     def evaluate(self, data: Any, test: Any = None, **options: Any) -> dict[str, Any]:
         """k-NN, linear probe and RankMe beside raw input and a random encoder; see :func:`tacit.evaluate`."""

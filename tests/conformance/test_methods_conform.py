@@ -20,15 +20,18 @@ from tacit.modalities import image
 from tacit.parts.draws import Draws
 
 METHODS = [e.name for e in registry.catalogue("method") if "any" in e.modalities or "image" in e.modalities]
+ADAPTATIONS = [e.name for e in registry.catalogue("adaptation")]
 
-every_method = pytest.mark.parametrize("name", METHODS)
+every_method = pytest.mark.parametrize("name", [*METHODS, *ADAPTATIONS])
+unlabelled = pytest.mark.parametrize("name", METHODS)
 
 
 def built(name: str, channels: int = 3, size: int = 16) -> tuple[Method, Callable[[Tensor], dict[str, Any]]]:
     """A method around its default small encoder, and a function from pixels to a batch with views."""
     spec = image.Spec(channels, (size, size), (0.5,) * channels, (0.25,) * channels)
-    kind = registry.find(name, "method")
+    kind = registry.find(name)
     method = kind(image.make_encoder(image.default_encoder(spec, tokens=kind.tokens, fast=True), spec))
+    method.labelled(3)
     method.sized(32)
     everyone = {"x": pixels(32, channels, size), "index": torch.arange(32), "y": torch.arange(32) % 3}
     seen = everyone | {"views": image.evaluation_view(spec)(everyone)}
@@ -130,7 +133,7 @@ def test_saved_and_loaded_it_goes_on_as_if_never_stopped(name: str) -> None:
         assert torch.equal(value, second.state_dict()[key]), key
 
 
-@every_method
+@unlabelled
 def test_constant_data_is_called_collapse(name: str, tmp_path: Path) -> None:
     data = np.full((40, 1, 16, 16), 77, dtype=np.uint8), np.arange(40) % 3
     run = tacit.pretrain(data, name, steps=3, batch_size=8, out=tmp_path / "run", quiet=True)

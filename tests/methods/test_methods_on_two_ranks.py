@@ -25,7 +25,7 @@ from tacit.parts.masks import random_mask
 from tacit.parts.statistics import standardise
 from tacit.registry import catalogue, find
 
-NAMES = [entry.name for entry in catalogue("method")]
+NAMES = [entry.name for kind in ("method", "adaptation") for entry in catalogue(kind)]
 SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 ROWS = 8
 PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
@@ -75,9 +75,10 @@ def run_objective(name, rows):
 
 def make(name):
     torch.manual_seed(0)
-    kind = find(name, "method")
+    kind = find(name)
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
+    method.labelled(3)
     method.sized(ROWS)
     everything = images(ROWS, views=1)
     method.double().eval().begin(lambda: iter([everything]))

@@ -49,18 +49,24 @@ class TinyTokens(nn.Module):
 
 def images(batch, seed=0, dtype=torch.float64, views=2):
     """A batch whose views are noisy copies; sample i is the same whatever the batch's size."""
-    rows = [torch.randn(1 + views, 2, 8, 8, generator=torch.Generator().manual_seed(seed + i)) for i in range(batch)]
+    generators = [torch.Generator().manual_seed(seed + i) for i in range(batch)]
+    rows = [torch.randn(1 + views, 2, 8, 8, generator=generator) for generator in generators]
     base, *noise = torch.stack(rows, 1).to(dtype)
+    theta = torch.stack([0.5 * torch.rand(views, 2, 3, generator=generator) for generator in generators], 1).to(dtype)
     index = torch.arange(batch)
-    return {"x": base, "index": index, "y": index % 3, "views": [{"x": base + 0.3 * part} for part in noise]}
+    made = [{"x": base + 0.3 * part, "theta": grid} for part, grid in zip(noise, theta, strict=True)]
+    return {"x": base, "index": index, "y": index % 3, "views": made}
 
 
 def batch_for(method, batch, seed=0, dtype=torch.float64):
-    """The batch with as many views as the method's recipe has."""
-    return images(batch, seed, dtype, len(RECIPES[method.recipe]))
+    """The batch with as many views as the method's recipe has, and what else it puts into them."""
+    made = images(batch, seed, dtype, len(RECIPES[method.recipe]))
+    if method.recipe == "pair-and-shared":
+        made["views"][2:] = [view | {"chunk": 4} for view in made["views"][2:]]
+    return made
 
 
 def part(batch, rows):
     """Some rows of a batch and of its views."""
-    views = [{"x": view["x"][rows]} for view in batch["views"]]
+    views = [{k: v[rows] if isinstance(v, torch.Tensor) else v for k, v in view.items()} for view in batch["views"]]
     return {key: batch[key][rows] for key in ("x", "index", "y")} | {"views": views}

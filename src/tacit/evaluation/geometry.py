@@ -17,7 +17,12 @@ from tacit.evaluation.arrays import full_precision
 from tacit.registry import register
 
 
-def _sphere(z: Any, least: int) -> Tensor:
+def sphere(z: Any, least: int) -> Tensor:
+    """Rows of a matrix of at least ``least`` rows at unit length, as float32, or float64 where they are.
+
+    Raises:
+        DataError: if it is no such matrix.
+    """
     rows = torch.as_tensor(z).detach()
     if rows.ndim != 2 or len(rows) < least or rows.shape[1] < 1:
         raise DataError(f"needs a matrix of at least {least} row(s), not shape {list(rows.shape)}")
@@ -44,7 +49,7 @@ def alignment(a: Any, b: Any, *, alpha: float = 2) -> float:
         DataError: if the shapes differ or are not those of a matrix.
     """
     with full_precision():
-        first, second = _sphere(a, 1), _sphere(b, 1)
+        first, second = sphere(a, 1), sphere(b, 1)
         if first.shape != second.shape:
             raise DataError(f"pairs need equal shapes, not {list(first.shape)} and {list(second.shape)}")
         return float((first - second).norm(dim=1).pow(alpha).mean())
@@ -72,7 +77,7 @@ def uniformity(z: Any, t: float = 2, *, chunk: int = 1024) -> float:
         DataError: if it is not a matrix of at least two rows.
     """
     with full_precision():
-        points = _sphere(z, 2)
+        points = sphere(z, 2)
         total = torch.zeros((), dtype=torch.float64, device=points.device)
         for start in range(0, len(points), chunk):
             rows, later = points[start : start + chunk], points[start:]
@@ -95,5 +100,5 @@ def spread(z: Any) -> float:
         DataError: if it is not a matrix.
     """
     with full_precision():
-        points = _sphere(z, 1)
+        points = sphere(z, 1)
         return float(points.std(0, correction=0).mean() * points.shape[1] ** 0.5)

@@ -28,6 +28,8 @@ class Method(nn.Module):
             of one recipe; ``multi-crop``: two views and several smaller ones; ``crop``: one view with geometry only).
         uses_labels: whether :meth:`loss` reads ``batch["y"]``.
         tokens: whether it needs an encoder with tokens.
+        preferred: the name of the encoder that it is meant for, used where none is asked for and the kind of data has
+            it.
         encoder: gives the embedding, ``[B, encoder.dim]``.
         projector: gives the projection that the objective sees, where there is one; the watch looks at it.
     """
@@ -35,6 +37,7 @@ class Method(nn.Module):
     recipe: ClassVar[str] = "pair"
     uses_labels: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
+    preferred: ClassVar[str | None] = None
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -61,6 +64,12 @@ class Method(nn.Module):
     def in_chunks(self) -> bool:
         """Whether the loss is a function of the projections alone, so that it can train in chunks."""
         return False
+
+    def labelled(self, classes: int) -> None:
+        """Called once, before :meth:`sized`, with the number of classes, where the method uses labels.
+
+        A method with a head of one output a class builds it here.
+        """
 
     def sized(self, count: int) -> None:
         """Called once, before weights are loaded or trained, with the number of samples in the data set.
@@ -96,6 +105,25 @@ class Method(nn.Module):
             parts = embed(encoder, join([views[i] for i in at])).split([len(views[i]["x"]) for i in at])
             found |= zip(at, parts, strict=True)
         return tuple(found[i] for i in range(len(views)))
+
+
+class Adaptation(Method):
+    """A method that trains with labels and predicts them; ``tacit adapt`` runs it.
+
+    Attributes:
+        classes: how many there are, once :meth:`labelled` was called.
+    """
+
+    uses_labels: ClassVar[bool] = True
+    classes: int
+
+    def labelled(self, classes: int) -> None:
+        self.classes = classes
+
+    def predict(self, view: View) -> dict[str, Tensor]:
+        """Scores of the classes, ``[B, classes]`` before a softmax, by the name of each way that the method has to
+        predict; the first is the one to use."""
+        raise NotImplementedError(f"{type(self).__name__} must define predict(view)")
 
 
 def embed(encoder: nn.Module, view: View) -> Tensor:

@@ -42,12 +42,13 @@ def full_precision(compute: F) -> F:
     def wrapped(self: nn.Module, *args: Any, **named: Any) -> Any:
         first = next(value for value in (*args, *named.values()) if isinstance(value, Tensor))
         with torch.autocast(first.device.type, enabled=False):
-            return compute(self, *map(_widened, args), **{name: _widened(value) for name, value in named.items()})
+            return compute(self, *map(widened, args), **{name: widened(value) for name, value in named.items()})
 
     return cast(F, wrapped)
 
 
-def _widened(value: Any) -> Any:
+def widened(value: Any) -> Any:
+    """A tensor of a half-precision type as float32; anything else as it is."""
     return value.float() if isinstance(value, Tensor) and value.dtype in (torch.half, torch.bfloat16) else value
 
 

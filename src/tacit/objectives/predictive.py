@@ -32,3 +32,31 @@ class NegativeCosine(Objective):
         check_pairs(prediction, target)
         p, t = functional.normalize(prediction, eps=1e-6), functional.normalize(target, eps=1e-6)
         return 2 - 2 * (p * t).sum(1).mean()
+
+
+class TokenDistance(Objective):
+    """How far predicted tokens are from what another network gives, each of whose tokens is normalised first.
+
+        loss = mean over all numbers of h(prediction - target'),   h(d) = d^2 / 2 for |d| < 1, else |d| - 1/2
+
+    where target' is the target at zero mean and unit (biased) variance over its own numbers.
+
+    Shape: ``prediction``, ``target`` ``[..., D] -> []``. The gradient flows into the prediction alone.
+
+    Source: Assran et al. 2023, Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture,
+    eq. 1 with the distance and the normalisation of the official code (the paper's text has the squared distance).
+
+    Raises:
+        ValueError: for unequal shapes.
+    """
+
+    crosses: ClassVar[Crossing] = "local"
+
+    @full_precision
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if prediction.shape != target.shape:
+            raise ValueError(
+                f"prediction and target must have one shape, not {tuple(prediction.shape)} and {tuple(target.shape)}"
+            )
+        wanted = functional.layer_norm(target.detach(), target.shape[-1:])
+        return functional.smooth_l1_loss(prediction, wanted)

@@ -46,6 +46,25 @@ class TokenDecoder(nn.Module):
         return self.leave(self.layers(places + position_code(position, width).to(known.dtype)))
 
 
+class TokenPredictor(TokenDecoder):
+    """Predicts what an encoder would give at some places from the encoded tokens at others.
+
+    As :class:`TokenDecoder`, but with mask tokens at the wanted places alone.
+
+    Shape: ``tokens`` ``[B, K, D]``, ``keep`` int64 ``[B, K]``, ``wanted`` int64 ``[B, T]``, ``position`` ``[N, k]`` in
+    [0, 1] ``-> [B, T, P]``.
+
+    Source: Assran et al. 2023, Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture,
+    section 3.
+    """
+
+    def forward(self, tokens: Tensor, keep: Tensor, wanted: Tensor, position: Tensor) -> Tensor:  # type: ignore[override]
+        known = self.enter(tokens)
+        code = position_code(position, known.shape[2]).to(known.dtype)
+        asked = self.mask_token.to(known.dtype) + code[wanted]
+        return self.leave(self.layers(torch.cat((known + code[keep], asked), 1))[:, known.shape[1] :])
+
+
 def position_code(position: Tensor, width: int, finest: float = 256.0) -> Tensor:
     """Sines and cosines of each coordinate at geometrically spaced frequencies.
 

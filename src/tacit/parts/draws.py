@@ -18,26 +18,43 @@ class Draws:
         generator: source of randomness; torch's global CPU generator by default. It lives on the CPU so that
             the numbers are the same on every device.
         device: where the numbers are wanted.
+        chunk: how many samples in a row, counted over all ranks, get the same numbers.
     """
 
-    def __init__(self, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, generator: torch.Generator | None = None, device: torch.device | str = "cpu", chunk: int = 1
+    ) -> None:
         self.generator = generator
         self.device = torch.device(device)
+        self.chunk = chunk
 
     @classmethod
     def seeded(cls, *numbers: int, device: torch.device | str = "cpu") -> Draws:
         """Draws that are a function of some integers, e.g. ``Draws.seeded(seed, step)``."""
         return cls(torch.Generator().manual_seed(mix(*numbers)), device)
 
+    def on(self, device: torch.device | str) -> Draws:
+        """The same source with numbers on another device."""
+        return Draws(self.generator, device, self.chunk)
+
+    def in_chunks(self, chunk: int) -> Draws:
+        """The same source, but ``chunk`` samples in a row get the same numbers."""
+        return Draws(self.generator, self.device, chunk)
+
     def uniform(self, batch: int, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1): ``[batch, *shape]``, this rank's rows."""
         rows = batch * ranks.world()[1]
-        return ranks.local(torch.rand(rows, *shape, generator=self.generator)).to(self.device)
+        return self._rows(torch.rand(-(-rows // self.chunk), *shape, generator=self.generator), rows)
 
     def normal(self, batch: int, *shape: int) -> Tensor:
         """Standard normal numbers: ``[batch, *shape]``, this rank's rows."""
         rows = batch * ranks.world()[1]
-        return ranks.local(torch.randn(rows, *shape, generator=self.generator)).to(self.device)
+        return self._rows(torch.randn(-(-rows // self.chunk), *shape, generator=self.generator), rows)
+
+    def _rows(self, numbers: Tensor, rows: int) -> Tensor:
+        if self.chunk > 1:
+            numbers = numbers.repeat_interleave(self.chunk, 0)[:rows]
+        return ranks.local(numbers).to(self.device)
 
     def shared(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1) that all ranks share: ``[*shape]``."""

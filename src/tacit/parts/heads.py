@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
+
+from tacit.parts.draws import Draws
 
 Norm = Literal["batch", "layer", "none"]
 
@@ -40,6 +42,31 @@ def mlp(sizes: Sequence[int], norm: Norm = "batch", last_norm: bool = False, las
     if normed:
         layers += _norm(norm, sizes[-1], norm == "layer")
     return nn.Sequential(*layers)
+
+
+class Dropout(nn.Module):
+    """Dropout whose numbers do not depend on how a batch is spread over ranks.
+
+    Args:
+        p: probability of dropping a number, in [0, 1).
+
+    Shape: ``[B, ...]``, unchanged.
+
+    Raises:
+        ValueError: for a probability outside [0, 1).
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout is a probability in [0, 1), not {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        kept = Draws(device=x.device).uniform(len(x), *x.shape[1:]) >= self.p
+        return x * kept / (1 - self.p)
 
 
 def _norm(norm: Norm, width: int, affine: bool) -> list[nn.Module]:

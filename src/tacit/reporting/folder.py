@@ -53,7 +53,7 @@ class RunFolder:
     def paper(self) -> Entry | None:
         """The paper behind the method, where the method is registered."""
         try:
-            return entry(str(self.part("method").get("name")), "method")
+            return entry(str(self.part("method").get("name")))
         except OptionError:
             return None
 
@@ -61,7 +61,7 @@ class RunFolder:
     def uses_labels(self) -> bool:
         """Whether the method learns from labels; those unknown here do not."""
         try:
-            method = find(str(self.part("method").get("name")), "method")
+            method = find(str(self.part("method").get("name")))
         except (OptionError, ImportError):
             return False
         return bool(getattr(method, "uses_labels", False))

@@ -100,7 +100,7 @@ def command(folder: RunFolder) -> str | None:
 
 def _changed(method: str, options: dict[str, Any]) -> dict[str, Any]:
     try:
-        defaults = parameters(registry.find(method, "method"), skip=1)
+        defaults = parameters(registry.find(method), skip=1)
     except (OptionError, ImportError):
         return options
     unset = (None, inspect.Parameter.empty)

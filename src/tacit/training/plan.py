@@ -14,7 +14,7 @@ from torch import nn
 
 from tacit import __version__, registry
 from tacit.data import Source
-from tacit.errors import OptionError, unknown
+from tacit.errors import DataError, OptionError, unknown
 from tacit.methods.base import Method
 from tacit.modalities import modality, open_source
 from tacit.options import parameters, settle
@@ -23,7 +23,8 @@ from tacit.training.settings import NAMES, Settings, settings
 from tacit.views.base import Views
 
 GROUPS = ("training", "method", "views", "encoder", "schedule", "data")
-DEFAULT_METHOD = "simclr"
+DEFAULTS = {"method": "simclr", "adaptation": "sla"}
+"""What is trained where nothing is asked for, by kind."""
 
 
 @dataclass
@@ -60,6 +61,8 @@ class Plan:
         views = self.config["views"]
         try:
             method = self.method(encoder, **self.config["method"]["options"])
+            if method.uses_labels:
+                method.labelled(self.config["method"]["classes"])
             method.sized(len(self.source))
             return method, self.kind.make_views(views["recipe"], self.spec, **views["options"])
         except ValueError as error:
@@ -75,23 +78,28 @@ def plan(
     seed: int,
     given: Mapping[str, Any],
     progress: bool = False,
+    role: str = "method",
 ) -> Plan:
     """Open the data and fill in every automatic value.
 
     Args:
+        role: the kind of registered thing that ``method`` is: ``method``, or ``adaptation``, which trains with labels.
         given: options by name: training settings and the method's hyper-parameters (with ``training.`` and ``method.``
             before them where both have one of that name), and ``views.*``, ``encoder.*``, ``schedule.*``, ``data.*``.
 
     Raises:
         OptionError, DataError: at the first thing that is wrong, naming it.
     """
-    method_class = _method(method)
+    method_class = _method(method, role)
     name = _name_of(method_class)
     groups = _sort(given, method_class)
     image_size = groups["data"].pop("image_size", None)
     reading = groups["data"] | ({"image_size": image_size} if image_size else {})
     source = open_source(data, kind, progress=progress, **reading)
     package = modality(source.modality)
+    about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
+    if method_class.uses_labels:
+        about["classes"] = count_classes(source)
     training = settings(groups["training"], len(source))
     spec = package.spec_of(source, **({"image_size": image_size} if image_size else {}))
 
@@ -102,7 +110,8 @@ def plan(
             raise OptionError(f"encoder.{next(iter(groups['encoder']))} is of no use with an encoder of your own")
         own, encoder_name = package.wrap_encoder(encoder, spec), "custom"
     else:
-        encoder_name = encoder or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
+        wanted = method_class.preferred if method_class.preferred in package.encoder_names() else None
+        encoder_name = encoder or wanted or package.default_encoder(spec, tokens=method_class.tokens, fast=fast)
     recipe = views or method_class.recipe
     if recipe not in package.RECIPES:
         raise unknown("views", recipe, package.RECIPES)
@@ -114,7 +123,7 @@ def plan(
         "data": source.describe(),
         "reading": reading,
         "spec": spec.as_dict(),
-        "method": {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)},
+        "method": about,
         "encoder": {"name": encoder_name, "options": groups["encoder"]},
         "views": {"recipe": recipe, "options": groups["views"]},
         "schedule": groups["schedule"],
@@ -133,15 +142,36 @@ def device_of(training: Settings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _method(method: str | type[Method] | None) -> type[Method]:
+def count_classes(source: Source) -> int:
+    """How many classes the labels of a data set tell apart.
+
+    Raises:
+        DataError: if there are no labels, or negative ones.
+    """
+    if source.labels is None or not len(source.labels):
+        raise DataError(
+            "this method learns from labels, and the data has none; give a folder with a folder for each class, an "
+            ".npz with y, or images and labels as a tuple"
+        )
+    low, high = int(source.labels.min()), int(source.labels.max())
+    if low < 0:
+        raise DataError(f"labels must count from 0, and the smallest is {low}")
+    return max(high + 1, len(source.classes or ()))
+
+
+def _method(method: str | type[Method] | None, role: str) -> type[Method]:
     if inspect.isclass(method) and issubclass(method, Method):
         return method
-    return registry.find(str(method or DEFAULT_METHOD), "method")
+    name = str(method or DEFAULTS[role])
+    for other, verb in (("method", "pretrain"), ("adaptation", "adapt")):
+        if other != role and name in {e.name for e in registry.catalogue(other)}:
+            raise OptionError(f"'{name}' is run by another verb: tacit {verb} DATA --method {name}")
+    return registry.find(name, role)
 
 
 def _name_of(method: type[Method]) -> str:
     target = f"{method.__module__}:{method.__qualname__}"
-    return next((e.name for e in registry.catalogue("method") if e.target == target), method.__name__)
+    return next((e.name for e in registry.catalogue() if e.target == target), method.__name__)
 
 
 def _sort(given: Mapping[str, Any], method: type[Method]) -> dict[str, dict[str, Any]]:

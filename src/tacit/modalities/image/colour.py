@@ -230,7 +230,7 @@ def jitter(
     Returns:
         The images and the parameters, ``[B, ...]`` each.
     """
-    u = Draws(draws.generator).uniform(len(x), NUMBERS)
+    u = draws.on("cpu").uniform(len(x), NUMBERS)
     drawn = Jitter.draw(u, (brightness, contrast, saturation, hue), probability)
     rows = drawn.stage.argsort(stable=True)
     out = x.index_select(0, rows.to(x.device))

@@ -20,7 +20,7 @@ SMALL = 64
 
 def encoder_names() -> list[str]:
     """Own encoders; every model name of timm is accepted too (``resnet18``, ``timm/resnet18``)."""
-    return ["convnet", "vit"]
+    return ["convnet", "scattering", "vit"]
 
 
 def default_encoder(spec: Spec, tokens: bool, fast: bool) -> str:
@@ -47,6 +47,7 @@ def make_encoder(name: str | nn.Module, spec: Spec, *, tokens: bool = False, **o
             (see :func:`wrap`).
         tokens: whether it must offer tokens.
         options: of :class:`~tacit.modalities.image.convnet.ConvNet`,
+            :class:`~tacit.modalities.image.scattering.ScatteringNet`,
             :func:`~tacit.modalities.image.vit.small_vit`, :func:`timm_encoder` or :func:`wrap`.
 
     Raises:
@@ -56,6 +57,12 @@ def make_encoder(name: str | nn.Module, spec: Spec, *, tokens: bool = False, **o
         encoder = wrap(name, **settle(options, wrap, "an encoder that is given as a module", skip=1))
     elif name == "convnet":
         encoder = ConvNet(spec.channels, spec.size, **settle(options, ConvNet, "encoder convnet", skip=2))
+    elif name == "scattering":
+        from tacit.modalities.image.scattering import ScatteringNet
+
+        encoder = ScatteringNet(
+            spec.channels, spec.size, **settle(options, ScatteringNet, "encoder scattering", skip=2)
+        )
     elif name == "vit":
         from tacit.modalities.image.vit import small_vit
 

@@ -201,7 +201,7 @@ def crop_flip(
         (``[B, 2, 3]``) and ``flip`` (``[B]``) on the device of ``x``.
     """
     stored = (x.shape[2], x.shape[3])
-    u = Draws(draws.generator).uniform(len(x), NUMBERS)
+    u = draws.on("cpu").uniform(len(x), NUMBERS)
     boxes = random_boxes(u, stored, aspect, scale, ratio, flip)
     params = {"theta": boxes.theta(stored), "flip": boxes.flip}
     return crop_all(x, boxes, size), {key: value.to(x.device) for key, value in params.items()}

@@ -33,7 +33,7 @@ def overlay(x: Tensor, draws: Draws, views: int, pieces: int) -> Tensor:
     """
     count, _, height, width = x.shape
     everyone = ranks.gather(x)
-    u = Draws(draws.generator).uniform(count, views, pieces, 6).transpose(0, 1).flatten(0, 1).to(x.device)
+    u = draws.on("cpu").uniform(count, views, pieces, 6).transpose(0, 1).flatten(0, 1).to(x.device)
     out = x.repeat(views, 1, 1, 1)
     low, high = SIDES
     for piece in u.unbind(1):

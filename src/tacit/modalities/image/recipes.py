@@ -115,6 +115,8 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "pair-and-plain": (Recipe(), Recipe(), PLAIN),
     # Sansone & Manhaeve 2023: the density is that of the data; its clusters must not change with the view.
     "plain-and-view": (PLAIN, Recipe()),
+    # Gupta et al. 2024, section 4: a pair, and a pair that is one change for all images of a chunk; made in views.py.
+    "pair-and-shared": (Recipe(),) * 4,
     # Three independent views of one recipe.
     "triple": (Recipe(),) * 3,
     # Caron et al. 2020, appendix A.2: 224 and 96 pixels; six small views are the best of their table.
@@ -126,7 +128,7 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     # Patacchiola & Storkey 2020, appendix: colours at twice the strength, no blur.
     "quartet": (Recipe(strength=2.0, blur=0.0),) * 4,
     # The images as they are, for methods whose pairs are other samples.
-    "plain": (Recipe((1.0, 1.0), (1.0, 1.0), flip=0.0, jitter=0.0, gray=0.0, blur=0.0),),
+    "plain": (PLAIN,),
     # Made by tacit.modalities.image.random_field, which has options of its own.
     "random-field": (),
 }

@@ -21,7 +21,7 @@ def draw_turns(draws: Draws, count: int, degrees: list[float], size: tuple[int, 
     Args:
         degrees: the largest angle either way in each view.
     """
-    u = Draws(draws.generator).uniform(count, len(degrees), 1)[..., 0].T
+    u = draws.on("cpu").uniform(count, len(degrees), 1)[..., 0].T
     angle = ((2 * u - 1) * torch.tensor(degrees)[:, None] * (math.pi / 180)).flatten()
     cos, sin = angle.cos(), angle.sin()
     height, width = size

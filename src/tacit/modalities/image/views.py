@@ -25,6 +25,7 @@ from tacit.modalities.image.spec import Spec
 from tacit.modalities.image.turn import draw_turns, turned
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
+from tacit.views.shared import AndShared
 
 __all__ = ["RECIPES", "Recipe", "evaluation_view", "make_views", "normalise"]
 
@@ -52,7 +53,8 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
         spec: channels, size and statistics of the views.
         options: fields of :class:`Recipe` to override in all views (``crop_scale=(0.2, 1.0)``, ``flip=0.5``,
             ``jitter=0.8``, ``strength=1.0``, ``gray=0.2``, ``blur=0.5``, ``solarize=0.0``, ...), or in the smaller
-            views of ``multi-crop`` alone (``local_crop_scale=(0.05, 0.14)``, ...), and ``count``.
+            views of ``multi-crop`` alone (``local_crop_scale=(0.05, 0.14)``, ...), and ``count``; for
+            ``pair-and-shared`` also ``chunk``, the number of images in a row that share a change.
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
@@ -61,6 +63,9 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
         from tacit.modalities.image.random_field import random_field_views
 
         return random_field_views(spec, **options)
+    if recipe == "pair-and-shared":
+        shared = {"chunk": options.pop("chunk")} if "chunk" in options else {}
+        return AndShared(ImageViews(spec, resolve("pair", spec, **options)), **shared)
     return ImageViews(spec, resolve(recipe, spec, **options))
 
 
@@ -119,7 +124,7 @@ class ImageViews(Views):
 
     def _draw(self, draws: Draws, count: int, stored: tuple[int, int], aspect: Tensor | None) -> _Drawn:
         """Rows of all views, one view after the other; consecutive views of one recipe are drawn together."""
-        u = Draws(draws.generator).uniform(count, len(self.recipes), _NUMBERS).unbind(1)
+        u = draws.on("cpu").uniform(count, len(self.recipes), _NUMBERS).unbind(1)
         parts, at = [], 0
         for recipe, same in itertools.groupby(self.recipes):
             views = len(list(same))

@@ -1,0 +1,1 @@
+"""Methods in which a slow copy of the network says how likely each prototype is."""

@@ -1,0 +1,1 @@
+"""Methods that train with labels and predict them."""
