@@ -84,9 +84,8 @@ def test_every_pair_of_kernels_trains(options):
 
 def test_i_con_takes_neighbours_where_it_is_told():
     batch = images(8)
-    seen = {
-        space: build("i-con", supervisory="neighbours", space=space)(batch)["loss"] for space in ("embedding", "in")
-    }
+    options = {"supervisory": "neighbours", "k": 2}
+    seen = {space: build("i-con", **options, space=space)(batch)["loss"] for space in ("embedding", "in")}
     method = build("i-con", **options)
     views = [view["x"] for view in batch["views"]]
     for space, features in (("in", [x.flatten(1) for x in views]), ("embedding", [method.encoder(x) for x in views])):
