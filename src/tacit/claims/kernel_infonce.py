@@ -52,7 +52,7 @@ def kernel_infonce(trial: Trial) -> Result:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    data = digits(trial.seed, train=2000, size=20)
+    data = digits(trial.seed, train=1500, size=20)
     linear = {
         name: trained(data.x, "kernel-infonce", probed(data), **OPTIONS, temperature=0.5, **options, seed=trial.seed)
         for name, options in KERNELS.items()

@@ -15,7 +15,7 @@ from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method
 from tacit.run import Run
 
-OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 2e-3, "views.flip": 0.0}
+OPTIONS = {"batch_size": 128, "epochs": 6, "lr": 2e-3, "views.flip": 0.0}
 
 
 class CrossEntropy(Method):

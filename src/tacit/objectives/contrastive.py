@@ -81,8 +81,8 @@ def log_sum_exp_others(u: Tensor, group: int = 1) -> Tensor:
 def in_blocks(compute: Callable[[slice], Tensor], rows: int, columns: int) -> Tensor:
     """``compute(slice(0, rows))``, a few rows at a time where ``rows * columns`` numbers would be many.
 
-    Each block is computed again in the backward pass, so that memory grows linearly. What a row gives must not
-    depend on which other rows are in its block.
+    Each block is computed again in the backward pass, so that memory grows linearly. What a row gives must neither
+    depend on which other rows are in its block nor be random.
 
     Args:
         compute: some rows to a tensor with as many rows; it may close over tensors that carry gradients.
@@ -92,7 +92,7 @@ def in_blocks(compute: Callable[[slice], Tensor], rows: int, columns: int) -> Te
     if step >= rows:
         return compute(slice(0, rows))
     parts = (slice(start, start + step) for start in range(0, rows, step))
-    return torch.cat([checkpoint(compute, part, use_reentrant=False) for part in parts])
+    return torch.cat([checkpoint(compute, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
 
 
 def leave_out_own(matrix: Tensor, first: int, group: int = 1, value: float = -torch.inf) -> Tensor:

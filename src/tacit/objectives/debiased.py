@@ -30,7 +30,7 @@ class Debiased(Objective):
 
     Shape: two or more views ``[B, D] -> []``.
 
-    Source: Chuang et al. 2020, Debiased Contrastive Learning, eq. 7 and 8; with two views, one positive.
+    Source: Chuang et al. 2020, Debiased Contrastive Learning, section 4; with two views, one positive.
 
     Args:
         tau_plus: share of samples of the anchor's class, in [0, 1). The paper has 0.1.
@@ -112,7 +112,7 @@ class Decoupled(Objective):
 
     Shape: ``z1``, ``z2`` ``[B, D] -> []``.
 
-    Source: Yeh et al. 2022, Decoupled Contrastive Learning, eq. 5 and 6 (there the sum over both views of each sample,
+    Source: Yeh et al. 2022, Decoupled Contrastive Learning, section 3 (there the sum over both views of each sample,
         twice this mean).
 
     Args:

@@ -34,7 +34,7 @@ class KernelInfoNCE(Objective):
 
     Shape: ``z1``, ``z2`` ``[B, D] -> []``. Memory grows linearly with B.
 
-    Source: Tan et al. 2024, Contrastive Learning Is Spectral Clustering On Similarity Graph, section 6.
+    Source: Tan et al. 2024, Contrastive Learning Is Spectral Clustering On Similarity Graph, on kernel mixtures.
 
     Args:
         gamma: exponent, in (0, 2].

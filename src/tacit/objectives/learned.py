@@ -108,7 +108,7 @@ class Exponential(Learned):
 
     gamma = 2 is the Gaussian kernel, on the sphere NT-Xent at temperature t/2; gamma = 1 the Laplacian.
 
-    Source: Tan et al. 2024, Contrastive Learning Is Spectral Clustering On Similarity Graph, section 6.
+    Source: Tan et al. 2024, Contrastive Learning Is Spectral Clustering On Similarity Graph, on exponential kernels.
 
     Args:
         gamma: exponent, in (0, 2].

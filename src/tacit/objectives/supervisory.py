@@ -258,8 +258,10 @@ class Walk(Supervisory):
         for _ in range(self.steps - 1):
             # The graph's rows are made a block at a time and again at each step: it need not fit into memory.
             steps = (slice(start, min(start + count, context.total)) for start in range(0, context.total, count))
-            moved = [where[:, s] @ self.graph(context, s.start, s.stop - s.start, True) for s in steps]
-            where = torch.stack(moved).sum(0) if len(moved) > 1 else moved[0]
+            after = torch.zeros_like(where)
+            for step in steps:
+                after += where[:, step] @ self.graph(context, step.start, step.stop - step.start, True)
+            where = after
         return where
 
 
@@ -284,8 +286,10 @@ class Sum(Supervisory):
             kernel.check(context, columns)
 
     def weights(self, context: Context, first: int, count: int, mask: bool) -> Tensor:
-        parts = [s * k(context, first, count, mask) for s, k in zip(self.shares, self.kernels, strict=True)]
-        return torch.stack(parts).sum(0)
+        total = torch.zeros((), dtype=context.dtype, device=context.device)
+        for share, kernel in zip(self.shares, self.kernels, strict=True):
+            total = total + share * kernel(context, first, count, mask)
+        return total
 
 
 def _distances(context: Context, first: int, count: int, mask: bool) -> Tensor:
