@@ -445,7 +445,8 @@ def test_a_labelling_loop_between_runs(tmp_path):
     y = np.arange(24) % 2
     x = (100 * y[:, None, None, None] + rng.integers(0, 50, (24, 1, 16, 16))).astype(np.uint8)
     options = {"hidden": 8, "out": 4, "encoder.width": 4}
-    run = tacit.pretrain(x, "pal", steps=2, batch_size=8, out=tmp_path / "a", quiet=True, options=options)
+    with pytest.warns(UserWarning, match="no labels"):
+        run = tacit.pretrain(x, "pal", steps=2, batch_size=8, out=tmp_path / "a", quiet=True, options=options)
     assert len(run.method.group.unique()) == 24  # nobody answered
     found = Relations(24)
     ask(LabelOracle(torch.from_numpy(y)), found, 24, "active", torch.from_numpy(run.embed(x)))

@@ -65,3 +65,12 @@ def test_keeps_its_own_running_statistics():
 def test_bad_momentum(momentum):
     with pytest.raises(ValueError, match="momentum"):
         Teacher(student(), momentum)
+
+
+def test_the_momentum_goes_to_its_final_value():
+    teacher = Teacher(torch.nn.Linear(2, 2), 0.9, 0.99)
+    assert teacher.momentum_at(0) == pytest.approx(0.9)
+    assert teacher.momentum_at(0.5) == pytest.approx(0.945)
+    assert teacher.momentum_at(1) == pytest.approx(0.99)
+    with pytest.raises(ValueError, match="momentum"):
+        Teacher(torch.nn.Linear(2, 2), 0.9, 1.1)

@@ -57,14 +57,20 @@ class Queue(nn.Module):
         return list(self.rows[: self.limit].clone().split(self.widths, 1))
 
     @torch.no_grad()
-    def push(self, *tensors: Tensor) -> Tensor:
+    def push(self, *tensors: Tensor, shared: bool = False) -> Tensor:
         """Let the rows of all ranks enter in place of the oldest: ``[B, width]`` each.
+
+        Args:
+            tensors: the new rows of each tensor.
+            shared: whether every rank gives the same rows, which then enter once.
 
         Returns:
             the slot of each, int64 ``[R*B]``; of a batch larger than the queue the last rows stay, and the slots of
             the others are theirs.
         """
-        rows = ranks.gather(torch.cat([t.to(self.rows.dtype) for t in tensors], 1))
+        rows = torch.cat([t.to(self.rows.dtype) for t in tensors], 1)
+        if not shared:
+            rows = ranks.gather(rows)
         slots = (self.entered + torch.arange(len(rows), device=rows.device)) % self.limit
         self.rows[slots[-self.limit :]] = rows[-self.limit :]
         self.entered += len(rows)

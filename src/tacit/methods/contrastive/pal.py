@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -108,6 +109,8 @@ class PAL(Method):
         rows, labels = [], []
         for batch in samples():
             if "y" not in batch:
+                if self.queries or self.supervised:
+                    warnings.warn("the data has no labels to answer from: only views are alike", stacklevel=2)
                 return
             labels.append(batch["y"].cpu())
             if self.rule in ("active", "disagreement") and not self.supervised and self.queries:

@@ -107,7 +107,7 @@ class SyCON(MomentumContrast):
         for batch in samples():
             view = batch["views"][0]
             (present,), (earlier,) = self.keys(view), self.remembered(view)
-            self.queue.push(present, present, earlier, earlier)
+            self.queue.push(present, present, earlier, earlier, shared=True)
             if bool(self.queue.filled.all()):
                 return
 
