@@ -67,7 +67,7 @@ def dispersive(trial: Trial) -> Result:
     x, y = torch.from_numpy(images).float() / 8 - 1, torch.from_numpy(labels)
     judge = classifier(x, y)
     arms = {"plain": generator(x, y, judge, trial.seed, 0.0, "l2")}
-    kinds = ("l2", "cosine", "hinge") if trial.seed == 0 else ("l2",)
+    kinds: tuple[Dispersion, ...] = ("l2", "cosine", "hinge") if trial.seed == 0 else ("l2",)
     for kind in kinds:
         arms[kind] = generator(x, y, judge, trial.seed, 0.5, kind)
     return Result(arms["plain"]["frechet"], arms["l2"]["frechet"], arms)

@@ -29,8 +29,8 @@ LABELS, DRAWS = 5, 20
     baseline="vicreg, continued",
     method="e2mc (base=vicreg)",
     metric="linear probe accuracy with 5 labels a class, %",
-    data="2,000 scattered digits of 14 to 19 pixels at 20×20 without clutter, 1,000 of other writers to test; 20 draws of "
-    "the labels",
+    data="2,000 scattered digits of 14 to 19 pixels at 20×20 without clutter, 1,000 of other writers to test; 20 "
+    "draws of the labels",
 )
 def e2mc(trial: Trial) -> Result:
     data = digits(trial.seed, train=2000, size=20, scale=(1.7, 2.4))
