@@ -16,7 +16,7 @@ from tacit.parts.decoder import position_code
 from tacit.parts.features import captured
 from tacit.parts.heads import mlp
 
-STEPS, BATCH, WIDTH, DEPTH = 1500, 128, 128, 4
+STEPS, BATCH, WIDTH, DEPTH = 1000, 128, 128, 4
 LAYER = f"blocks.{DEPTH // 4}"
 """The block at a quarter of the depth."""
 

@@ -23,10 +23,10 @@ OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 4e-3, "views.flip": 0.0, "hidde
     baseline="t-regs without the tree (gamma=0)",
     method="t-regs",
     metric="linear probe accuracy, %",
-    data="2,000 scattered digits of 14 to 19 pixels at 20×20 without clutter, 1,000 of other writers to test",
+    data="1,500 scattered digits of 14 to 19 pixels at 20×20 without clutter, 1,000 of other writers to test",
 )
 def t_regs(trial: Trial) -> Result:
-    data = digits(trial.seed, train=2000, size=20, scale=(1.7, 2.4))
+    data = digits(trial.seed, train=1500, size=20, scale=(1.7, 2.4))
     shared = OPTIONS | {"seed": trial.seed}
 
     def measure(run: Run) -> dict[str, float]:
