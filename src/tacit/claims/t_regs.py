@@ -14,7 +14,7 @@ from tacit.evaluation.rankme import rankme
 from tacit.objectives.spanning_tree import TReg
 from tacit.run import Run
 
-OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 2e-3, "views.flip": 0.0, "hidden": 256, "out": 128}
+OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 4e-3, "views.flip": 0.0, "hidden": 256, "out": 128}
 
 
 @experiment(
@@ -23,10 +23,10 @@ OPTIONS = {"batch_size": 128, "epochs": 8, "lr": 2e-3, "views.flip": 0.0, "hidde
     baseline="t-regs without the tree (gamma=0)",
     method="t-regs",
     metric="linear probe accuracy, %",
-    data="3,000 scattered digits at 20×20 without clutter, 1,000 of other writers to test",
+    data="1,500 scattered digits of 14 to 19 pixels at 20×20 without clutter, 1,000 of other writers to test",
 )
 def t_regs(trial: Trial) -> Result:
-    data = digits(trial.seed, train=3000, size=20)
+    data = digits(trial.seed, train=1500, size=20, scale=(1.7, 2.4))
     shared = OPTIONS | {"seed": trial.seed}
 
     def measure(run: Run) -> dict[str, float]:
@@ -40,8 +40,9 @@ def t_regs(trial: Trial) -> Result:
     arms = {
         "without_tree": trained(data.x, "t-regs", measure, **shared, gamma=0.0),
         "t_regs": trained(data.x, "t-regs", measure, **shared),
-        "vicreg": trained(data.x, "vicreg", measure, **shared),
     }
+    if trial.seed == 0:
+        arms["vicreg"] = trained(data.x, "vicreg", measure, **shared)
     return Result(arms["without_tree"]["linear"], arms["t_regs"]["linear"], {**arms, "points": points(trial.seed)})
 
 

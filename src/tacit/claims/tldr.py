@@ -13,7 +13,7 @@ from tacit.claims.harness import Result, Trial, experiment
 from tacit.evaluation.knn import knn_accuracy, neighbours
 from tacit.sklearn import TLDR
 
-OPTIONS: dict[str, Any] = {"projector": "mlp-1-512", "batch_size": 256, "epochs": 50, "learning_rate": 1.0}
+OPTIONS: dict[str, Any] = {"projector": "mlp-1-256", "batch_size": 256, "epochs": 50, "learning_rate": 1.0}
 """The rate is five times the paper's: with its 0.2 the 250 steps that this little data gives end far from converged."""
 COMPONENTS = 8
 
@@ -49,10 +49,8 @@ def tldr(trial: Trial) -> Result:
     notes["random_projection"] = measure(GaussianRandomProjection(COMPONENTS, random_state=trial.seed))
     if trial.seed == 0:
         notes["learning_rate_0.2"] = learned(learning_rate=0.2)
-        notes["by_neighbours"] = {str(k): learned(n_neighbors=k) for k in (1, 3, 10, 100)}
-        notes["by_dimensions"] = {
-            str(d): {"pca": measure(PCA(d, random_state=0)), "tldr": learned(d)} for d in (16, 32)
-        }
+        notes["by_neighbours"] = {str(k): learned(n_neighbors=k) for k in (1, 100)}
+        notes["by_dimensions"] = {str(d): {"pca": measure(PCA(d, random_state=0)), "tldr": learned(d)} for d in (32,)}
     return Result(arms["pca"]["knn"], arms["tldr"]["knn"], notes)
 
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tacit.data import Batch
 from tacit.errors import OptionError
 from tacit.methods.base import Method
 from tacit.objectives.dispersion import Dispersion, DispersiveLoss
+from tacit.objectives.flow import FlowMatching
 from tacit.parts.decoder import position_code
 from tacit.parts.draws import Draws
 from tacit.parts.features import captured
@@ -127,6 +127,7 @@ class Dispersive(Method):
         self.weight = weight
         self.time = nn.Linear(CODE, encoder.dim, bias=False)
         self.velocity = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, encoder.target_dim))
+        self.flow = FlowMatching()
         self.objective = DispersiveLoss(kind, temperature, margin)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -146,5 +147,4 @@ class Dispersive(Method):
         if not features:
             raise OptionError(f"layer '{self.layer}' takes no part in encoding tokens")
         dispersion = torch.stack([self.objective(z) for z in features]).sum()
-        flow = functional.mse_loss(self.velocity(encoded).float(), target.float())
-        return {"flow": flow, "dispersion": self.weight * dispersion}
+        return {"flow": self.flow(self.velocity(encoded), target), "dispersion": self.weight * dispersion}
