@@ -23,7 +23,7 @@ from tacit.run import Run
 COUNTS = {"train": 1200, "test": 500}
 SIDE, EPOCHS, BATCH = 20, 25, 100
 KNOWS = {"batch_size": 100, "epochs": 8, "lr": 2e-3, "views.flip": 0.0, "encoder.width": 16}
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "intra": {"inter": 0.0, "transitive": 0.0},
     "inter": {"intra": 0.0, "transitive": 0.0},
     "both": {"transitive": 0.0},
