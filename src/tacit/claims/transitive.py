@@ -42,7 +42,7 @@ def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     images, labels = load_digits(return_X_y=True)
     first_test = 1287  # writers start there
     own = slice(None, first_test) if part == "train" else slice(first_test, None)
-    generator = torch.Generator().manual_seed(mix(seed, len(part)))
+    generator = torch.Generator().manual_seed(mix(seed, list(COUNTS).index(part)))
     chosen = torch.randperm(len(labels[own]), generator=generator)[: COUNTS[part]]
     digits = torch.from_numpy(images[own]).float().view(-1, 1, 8, 8)[chosen] / 16
     frames = []
