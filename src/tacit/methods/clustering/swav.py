@@ -64,7 +64,8 @@ class SwAV(JointEmbedding):
         super().__init__(encoder)
         if not epsilon > 0 or iterations < 1 or coded < 1:
             raise OptionError(
-                f"swav needs a positive epsilon and at least 1 iteration and coded view, not {epsilon}, {iterations}, {coded}"
+                "swav needs a positive epsilon, at least 1 iteration and at least 1 coded view, not "
+                f"{epsilon}, {iterations} and {coded}"
             )
         self.epsilon, self.iterations, self.coded = epsilon, iterations, coded
         self.projector = mlp([self.dim, hidden, out], norm)
