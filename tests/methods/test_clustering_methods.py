@@ -41,6 +41,10 @@ def test_swav_takes_views_of_two_sizes():
     views = [{"x": x}, {"x": x.flip(3)}, {"x": x[..., :3, :3]}, {"x": x[..., 4:7, 2:5]}]
     assert method({"x": x, "views": views})["loss"].isfinite()
     assert not method.in_chunks
+    with pytest.raises(OptionError, match="2 views"):
+        method({"x": x, "views": views[:1]})
+    with pytest.raises(OptionError, match="epsilon"):
+        SwAV(encoder, epsilon=0.0)
 
 
 def sela(count=12, **options):

@@ -112,6 +112,14 @@ def test_chains_go_on_and_are_kept():
     assert not len(chains.stored)
 
 
+def test_chains_are_float32_whatever_comes_in():
+    net = torch.nn.Linear(2, 1)
+    chains = Chains(4, 3, 0.1, 0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        drawn = chains.draw(lambda x: net(x)[:, 0], torch.zeros(4, 2, dtype=torch.bfloat16))
+    assert drawn.dtype == chains.stored.dtype == torch.float32
+
+
 def test_chains_walk_downhill_by_bounded_steps_and_bear_steep_energies():
     chains = Chains(4, 1, 0.1, 0.0, fresh=0.0)
     chains.stored = torch.zeros(4, 2)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tacit.objectives.clustering import SwappedPrediction
 from tacit.parts.prototypes import Prototypes
 from tacit.parts.sinkhorn import sinkhorn
 
@@ -12,7 +13,6 @@ from tacit.parts.sinkhorn import sinkhorn
 def plain(scores, iterations):
     """As in the papers: scale columns to N/K and rows to 1 by turns."""
     rows = [[math.exp(v) for v in row] for row in scores.tolist()]
-    rows = [[v / sum(row) for v in row] for row in rows]
     share = len(rows) / len(rows[0])
     for _ in range(iterations):
         for k in range(len(rows[0])):
@@ -27,6 +27,21 @@ def plain(scores, iterations):
 def test_is_the_iteration(iterations):
     scores = 2 * torch.randn(7, 3, dtype=torch.float64)
     torch.testing.assert_close(sinkhorn(scores, iterations), plain(scores, iterations), rtol=1e-10, atol=1e-12)
+
+
+def waves(views, samples, clusters):
+    """The same numbers everywhere."""
+    return torch.arange(views * samples * clusters, dtype=torch.float64).mul(0.7).sin().view(views, samples, clusters)
+
+
+def test_agrees_with_lightly():
+    """Recorded from lightly 1.6.0: ``sinkhorn`` of ``lightly.loss.swav_loss``, and ``SwaVLoss`` of two large and two
+    smaller views, at temperature 0.1 and epsilon 0.05."""
+    scores = waves(4, 6, 5)
+    codes = torch.stack([sinkhorn(view / 0.05, 3) for view in scores[:2]])
+    expected = torch.tensor([5e-10, 0.0001870424, 0.50146305, 0.498349867, 4.01e-08], dtype=torch.float64)
+    torch.testing.assert_close(codes[0, 0], expected, rtol=1e-8, atol=1e-10)
+    assert SwappedPrediction(0.1)(scores, codes).item() == pytest.approx(9.438865565674528, rel=1e-10)
 
 
 def test_marginals_and_the_form_of_the_solution():
@@ -70,8 +85,9 @@ def test_no_score_is_too_large_or_too_small(size, shape):
 def test_equal_scores_give_equal_shares_and_constants_do_not_matter():
     torch.testing.assert_close(sinkhorn(torch.full((6, 4), -1e3)), torch.full((6, 4), 0.25))
     scores = torch.randn(6, 4, dtype=torch.float64)
-    moved = scores + 5 * torch.randn(6, 1, dtype=torch.float64)
-    torch.testing.assert_close(sinkhorn(moved, 3), sinkhorn(scores, 3))
+    moved = scores + 5 * torch.randn(6, 1, dtype=torch.float64)  # constants of samples, once it has converged
+    torch.testing.assert_close(sinkhorn(moved, 1000, 1e-12), sinkhorn(scores, 1000, 1e-12))
+    torch.testing.assert_close(sinkhorn(scores + torch.randn(4).double(), 3), sinkhorn(scores, 3))
 
 
 def test_bfloat16_is_widened_and_no_gradient_flows():

@@ -23,7 +23,7 @@ from tacit.run import Run
 COUNTS = {"train": 1200, "test": 500}
 SIDE, EPOCHS, BATCH = 20, 25, 100
 KNOWS = {"batch_size": 100, "epochs": 8, "lr": 2e-3, "views.flip": 0.0, "encoder.width": 16}
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "intra": {"inter": 0.0, "transitive": 0.0},
     "inter": {"intra": 0.0, "transitive": 0.0},
     "both": {"transitive": 0.0},
@@ -42,7 +42,7 @@ def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     images, labels = load_digits(return_X_y=True)
     first_test = 1287  # writers start there
     own = slice(None, first_test) if part == "train" else slice(first_test, None)
-    generator = torch.Generator().manual_seed(mix(seed, len(part)))
+    generator = torch.Generator().manual_seed(mix(seed, list(COUNTS).index(part)))
     chosen = torch.randperm(len(labels[own]), generator=generator)[: COUNTS[part]]
     digits = torch.from_numpy(images[own]).float().view(-1, 1, 8, 8)[chosen] / 16
     frames = []

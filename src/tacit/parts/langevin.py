@@ -57,7 +57,7 @@ class Chains(nn.Module):
         draws, rows = Draws(device=like.device), len(like)
         total = rows * ranks.world()[1]
         if not len(self.stored):
-            self.stored = torch.randn(max(self.size, total), *like.shape[1:]).to(like)
+            self.stored = torch.randn(max(self.size, total), *like.shape[1:]).to(like.device, _wide(like.dtype))
         if len(self.stored) < total:
             raise OptionError(f"the store of {len(self.stored)} chains is smaller than a batch of {total}")
         place = draws.permutation(len(self.stored))[:total]
@@ -77,3 +77,8 @@ class Chains(nn.Module):
         if (stored := state_dict.get(f"{prefix}stored")) is not None and stored.shape != self.stored.shape:
             self.stored = torch.empty_like(stored, device=self.stored.device)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _wide(kind: torch.dtype) -> torch.dtype:
+    """Float32 where samples come in half precision."""
+    return torch.float32 if kind in (torch.half, torch.bfloat16) else kind

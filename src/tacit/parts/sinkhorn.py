@@ -17,9 +17,9 @@ CHECK = 10
 def sinkhorn(scores: Tensor, iterations: int = 3, tolerance: float | None = None, spread: bool = True) -> Tensor:
     """Scale ``exp(scores)`` so that every sample has shares that add up to 1 and all clusters get equally many.
 
-    With a and b found by turns, Q_ik = a_k exp(s_ik) b_i has rows that sum to 1, exactly, and columns that sum to N/K,
-    as nearly as the iterations allow. It works on logarithms: no score is too small or too large, and equal scores
-    give equal shares. Values are float32, or float64 where the scores are.
+    With a and b found by turns from b = 1 on, Q_ik = a_k exp(s_ik) b_i has rows that sum to 1, exactly, and columns
+    that sum to N/K, as nearly as the iterations allow. It works on logarithms: no score is too small or too large, and
+    equal scores give equal shares. Values are float32, or float64 where the scores are.
 
     Args:
         scores: finite, ``[B, K]``; for the transport problem with cost -log P and weight 1/lam of the entropy they are
@@ -42,9 +42,8 @@ def sinkhorn(scores: Tensor, iterations: int = 3, tolerance: float | None = None
         )
     scores = scores.float() if scores.dtype in (torch.half, torch.bfloat16) else scores
     samples, clusters = scores.shape
-    scores = scores - scores.amax(1, keepdim=True)
     share = math.log(samples * (ranks.world()[1] if spread else 1) / clusters)
-    rows = -scores.logsumexp(1, keepdim=True)
+    rows = scores.new_zeros(samples, 1)
     for step in range(1, iterations + 1):
         before = rows
         columns = share - _over_samples(scores + rows, spread)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from tacit.errors import OptionError
 from tacit.methods.base import JointEmbedding
 from tacit.objectives.clustering import SwappedPrediction
 from tacit.parts.heads import Norm, mlp
@@ -40,6 +41,9 @@ class SwAV(JointEmbedding):
         iterations: of the balancing.
         coded: how many views, from the first on, are predicted; the paper has the 2 large ones.
         norm: normalisation in the projector.
+
+    Raises:
+        OptionError: for an impossible option, or, while training, fewer than two views.
     """
 
     recipe: ClassVar[str] = "multi-crop"
@@ -58,14 +62,19 @@ class SwAV(JointEmbedding):
         norm: Norm = "batch",
     ) -> None:
         super().__init__(encoder)
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be positive, not {epsilon}")
+        if not epsilon > 0 or iterations < 1 or coded < 1:
+            raise OptionError(
+                "swav needs a positive epsilon, at least 1 iteration and at least 1 coded view, not "
+                f"{epsilon}, {iterations} and {coded}"
+            )
         self.epsilon, self.iterations, self.coded = epsilon, iterations, coded
         self.projector = mlp([self.dim, hidden, out], norm)
         self.prototypes = Prototypes(out, prototypes)
         self.objective = SwappedPrediction(temperature)
 
     def compare(self, *projections: Tensor) -> Tensor:
+        if len(projections) < 2:
+            raise OptionError(f"swav needs at least 2 views of each sample, not {len(projections)}")
         scores = torch.stack([self.prototypes(z) for z in projections])
         codes = [sinkhorn(view / self.epsilon, self.iterations) for view in scores.detach()[: self.coded]]
         return self.objective(scores, torch.stack(codes))
