@@ -15,8 +15,8 @@ SCATTERING: dict[str, Any] = {"encoder.orientations": 4}
 
 @experiment(
     name="scatsimclr",
-    statement="With few images, wavelet scattering under a network of an eighth of the parameters and a pretext task on "
-    "turned images do as well as a residual network.",
+    statement="With few images, wavelet scattering under a network of an eighth of the parameters and a task "
+    "on turned images do as well as a residual network.",
     baseline="simclr, resnet18",
     method="scatsimclr, 8 blocks, rotation",
     metric="linear probe accuracy, %",
