@@ -9,9 +9,13 @@ from torch import multiprocessing
 
 from tacit.objectives import contrastive
 from tacit.objectives.contrastive import NTXent
+from tacit.objectives.distillation import CrossViews
+from tacit.objectives.labels import JointLabels
+from tacit.objectives.local import LocalVICReg
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.objectives.rotation import GramMatching
 from tacit.options import parameters
 from tacit.parts import cached, ranks
 from tacit.parts.draws import Draws
@@ -23,6 +27,7 @@ NAMES = [entry.name for kind in ("method", "adaptation") for entry in catalogue(
 SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 ROWS = 8
 PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
+LABELS = torch.arange(ROWS) % 5
 HIDDEN = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(1)) < 0.6
 
 
@@ -39,8 +44,17 @@ def objectives():
             0,
             lambda z, rows: MaskedError()(z[0].unflatten(1, (5, 2)), z[1].unflatten(1, (5, 2)), HIDDEN[rows]),
         ),
+        "gram": (0, lambda z, rows: GramMatching(3)(z[0], z[1])),
+        "local vicreg": (0, lambda z, rows: LocalVICReg(3)(*tokens(z), *tokens(z[1:]))),
+        "cross views": (0, lambda z, rows: CrossViews()(torch.stack(tuple(z)), torch.stack((z[0], z[1])).softmax(2))),
+        "joint labels": (0, lambda z, rows: JointLabels()(torch.stack((z[0], z[1])), LABELS[rows])),
         "standardise": (0, lambda z, rows: (standardise(z[0]) * z[1]).square().mean()),
     }
+
+
+def tokens(z):
+    """The first two tensors as five tokens of two numbers."""
+    return [t.unflatten(1, (5, 2)) for t in z[:2]]
 
 
 def run_objective(name, rows):
@@ -56,7 +70,7 @@ def run_objective(name, rows):
 def make(name):
     torch.manual_seed(0)
     kind = find(name)
-    options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
+    options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1)}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
     method.labelled(3)
     method.sized(ROWS)
