@@ -40,9 +40,10 @@ def care(trial: Trial) -> Result:
 
     def measure(run: Run) -> dict[str, float]:
         spaces = [run.embed(part) for part in (x, test)]
+        left, turned = moves(run, test)
         return {
-            "residual": moves(run, test)[0],
-            "turned_degrees": moves(run, test)[1],
+            "residual": left,
+            "turned_degrees": turned,
             "hue_r2": linear_r2(seen(run, test), hue),
             "knn": 100 * knn_accuracy(spaces[0], data.y, spaces[1], data.y_test, k=10),
         }
