@@ -17,6 +17,7 @@ KINDS = {
     "views": "Views",
     "metric": "Metrics",
     "schedule": "Schedules",
+    "lab": "Labs",
 }
 BASIS = {
     "paper": "the paper",
@@ -28,6 +29,7 @@ COMMANDS = {
     "adaptation": "tacit adapt labelled/ --method {name}",
     "views": "tacit pretrain photos/ --views {name}",
     "metric": "tacit evaluate run labelled/",
+    "lab": "tacit claim {name}",
     "schedule": "tacit pretrain photos/ --set schedule={name}",
 }
 TRAINED = ("method", "adaptation")

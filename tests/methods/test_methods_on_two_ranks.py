@@ -10,12 +10,16 @@ from torch import multiprocessing
 from tacit.objectives import contrastive
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.dispersion import DispersiveLoss
+from tacit.objectives.distillation import CrossViews
 from tacit.objectives.entropy import EffectiveEntropy
 from tacit.objectives.infomax import InfoMax
 from tacit.objectives.isotropy import LeJEPA
+from tacit.objectives.labels import JointLabels
+from tacit.objectives.local import LocalVICReg
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.objectives.rotation import GramMatching
 from tacit.objectives.spanning_tree import TRegs
 from tacit.objectives.whitening import WhitenedMSE
 from tacit.options import parameters
@@ -31,6 +35,7 @@ ROWS = 8
 OWN = {"w-mse": {"eps": 0.1}}
 """Eight samples in six dimensions have a covariance that is almost singular: rounding would grow with its inverse."""
 PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
+LABELS = torch.arange(ROWS) % 5
 HIDDEN = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(1)) < 0.6
 
 
@@ -53,6 +58,10 @@ def objectives():
         "entropy on the sphere": (0, lambda z, rows: EffectiveEntropy(space="sphere")(z[0], z[1])),
         "isotropy": (0, lambda z, rows: LeJEPA(0.5)(*z, directions=torch.eye(10)[:, :4].double())),
         "infomax": (0, lambda z, rows: InfoMax(0.5, 0.5)(z[0], z[1], z[1], z[2])),
+        "gram": (0, lambda z, rows: GramMatching(3)(z[0], z[1])),
+        "local vicreg": (0, lambda z, rows: LocalVICReg(3)(*tokens(z), *tokens(z[1:]))),
+        "cross views": (0, lambda z, rows: CrossViews()(torch.stack(tuple(z)), torch.stack((z[0], z[1])).softmax(2))),
+        "joint labels": (0, lambda z, rows: JointLabels()(torch.stack((z[0], z[1])), LABELS[rows])),
         "standardise": (0, lambda z, rows: (standardise(z[0]) * z[1]).square().mean()),
         **dispersions(),
     }
@@ -63,6 +72,11 @@ def dispersions():
         f"dispersion, {kind}": (0, lambda z, rows, kind=kind: DispersiveLoss(kind, margin=3.0)(z[0]))
         for kind in ("l2", "cosine", "hinge", "covariance")
     }
+
+
+def tokens(z):
+    """The first two tensors as five tokens of two numbers."""
+    return [t.unflatten(1, (5, 2)) for t in z[:2]]
 
 
 def run_objective(name, rows):
@@ -80,6 +94,8 @@ def make(name):
     kind = find(name)
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
     method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options, **OWN.get(name, {}))
+    options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1)}
+    method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
     method.labelled(3)
     method.sized(ROWS)
     everything = images(ROWS, views=1)

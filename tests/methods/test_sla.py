@@ -96,7 +96,9 @@ def test_it_adapts_predicts_and_resumes(tmp_path):
     assert (found.argmax(1) == test[1]).mean() > 0.8
     stored = tacit.load(out)
     np.testing.assert_array_equal(stored.predict(test[0]), found)
-    assert "sla" in tacit.report(stored).read_text(encoding="utf-8")
+    page = tacit.report(stored).read_text(encoding="utf-8")
+    assert "tacit adapt" in page
+    assert "Self-supervised Label Augmentation" in page
 
     twice = tmp_path / "twice"
     tacit.adapt(data, steps=5, out=twice, quiet=True, options={**options, "schedule": "constant"})

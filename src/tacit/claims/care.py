@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import digits, trained
+from tacit.claims.small import digits, linear_r2, tinted, trained
 from tacit.evaluation.knn import knn_accuracy
 from tacit.evaluation.procrustes import residual, rotation
 from tacit.methods.base import embed
@@ -22,16 +22,6 @@ SHARED: dict[str, Any] = {
 }  # fmt: skip
 ARMS: dict[str, dict[str, Any]] = {"simclr": {"epochs": 12}, "care": {"epochs": 6, "weight": 0.05, "views.chunk": 16}}
 """CARE sees four views of a sample where SimCLR sees two: half the epochs are the same number of images."""
-
-
-def tinted(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Grey images in a random hue: uint8 ``[N, 3, H, W]``, and the hue as a point on the circle, ``[N, 2]``."""
-    hue = np.random.default_rng(seed).uniform(0, 1, len(images))
-    distance = np.abs((hue[:, None] * 6 - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3)
-    colour = np.clip(2 - distance, 0, 1)[:, :, None, None]
-    return (images * (0.25 + 0.75 * colour)).astype(np.uint8), np.stack(
-        [np.cos(2 * np.pi * hue), np.sin(2 * np.pi * hue)], 1
-    )
 
 
 @experiment(
@@ -50,10 +40,11 @@ def care(trial: Trial) -> Result:
 
     def measure(run: Run) -> dict[str, float]:
         spaces = [run.embed(part) for part in (x, test)]
+        left, turned = moves(run, test)
         return {
-            "residual": moves(run, test)[0],
-            "turned_degrees": moves(run, test)[1],
-            "hue_r2": hue_from(run, test, hue),
+            "residual": left,
+            "turned_degrees": turned,
+            "hue_r2": linear_r2(seen(run, test), hue),
             "knn": 100 * knn_accuracy(spaces[0], data.y, spaces[1], data.y_test, k=10),
         }
 
@@ -78,16 +69,9 @@ def moves(run: Run, x: np.ndarray, changes: int = 12) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def hue_from(run: Run, x: np.ndarray, hue: np.ndarray) -> float:
-    """R² of a ridge regression of the hue from projections, on the half of the images that it was not fitted to."""
-    batch = run.open(x).batch(torch.arange(len(x)))
-    z = projected(run, run.evaluation_view()(batch)[0]).double()
-    z = torch.cat([z, torch.ones(len(z), 1, dtype=z.dtype)], 1)
-    wanted, half = torch.from_numpy(hue), len(z) // 2
-    ridge = 1e-3 * half * torch.eye(z.shape[1], dtype=z.dtype)
-    weights = torch.linalg.solve(z[:half].T @ z[:half] + ridge, z[:half].T @ wanted[:half])
-    error = (z[half:] @ weights - wanted[half:]).square().sum()
-    return float(1 - error / (wanted[half:] - wanted[half:].mean(0)).square().sum())
+def seen(run: Run, x: np.ndarray) -> Tensor:
+    """Projections of the evaluation view."""
+    return projected(run, run.evaluation_view()(run.open(x).batch(torch.arange(len(x))))[0])
 
 
 def projected(run: Run, view: dict[str, Any]) -> Tensor:

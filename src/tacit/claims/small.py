@@ -40,10 +40,11 @@ def digits(
 
 def trained(data: np.ndarray, method: str | type[Method], measure: RunOf, **options: Any) -> Any:
     """``measure(run)`` of a training that is thrown away afterwards."""
-    views, seed = options.pop("views", None), options.pop("seed", 0)
+    views, seed, encoder = options.pop("views", None), options.pop("seed", 0), options.pop("encoder", None)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")
-        return measure(api.pretrain(data, method, out=out, seed=seed, views=views, quiet=True, options=options))
+        run = api.pretrain(data, method, encoder, out=out, seed=seed, views=views, quiet=True, options=options)
+        return measure(run)
 
 
 def probed(data: Digits, seed: int = 0) -> Callable[[Run], float]:
@@ -73,3 +74,25 @@ def knn_of(encoder: torch.nn.Module, run: Run, data: Digits, k: int = 10) -> flo
     """k-NN accuracy of an encoder on the test writers, in percent."""
     spaces = [torch.cat(list(run.stream(run.open(part), encoder))) for part in (data.x, data.test)]
     return 100 * knn_accuracy(spaces[0], data.y, spaces[1], data.y_test, k=k)
+
+
+def tinted(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grey images in a random hue: uint8 ``[N, 3, H, W]``, and the hue as a point on the circle, ``[N, 2]``."""
+    hue = np.random.default_rng(seed).uniform(0, 1, len(images))
+    distance = np.abs((hue[:, None] * 6 - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3)
+    colour = np.clip(2 - distance, 0, 1)[:, :, None, None]
+    angle = 2 * np.pi * hue
+    return (images * (0.25 + 0.75 * colour)).astype(np.uint8), np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+def linear_r2(z: torch.Tensor, y: np.ndarray, ridge: float = 1e-3) -> float:
+    """R² of a ridge regression of ``y`` (``[N, k]``) from standardised ``z`` (``[N, D]``), fitted to the first half and
+    measured on the second."""
+    half, wanted = len(z) // 2, torch.from_numpy(y)
+    rows = z.double()
+    rows = (rows - rows[:half].mean(0)) / rows[:half].std(0).clamp_min(1e-6)
+    rows = torch.cat([rows, torch.ones(len(rows), 1, dtype=rows.dtype)], 1)
+    normal = rows[:half].T @ rows[:half] + ridge * half * torch.eye(rows.shape[1], dtype=rows.dtype)
+    weights = torch.linalg.solve(normal, rows[:half].T @ wanted[:half])
+    error = (rows[half:] @ weights - wanted[half:]).square().sum()
+    return float(1 - error / (wanted[half:] - wanted[half:].mean(0)).square().sum())

@@ -77,7 +77,8 @@ def command(folder: RunFolder) -> str | None:
     method, encoder = folder.part("method"), folder.part("encoder")
     if encoder.get("name") == "custom":
         return None
-    arguments = [("tacit pretrain", config.get("data", {}).get("path") or "DATA")]
+    verb = "adapt" if folder.paper is not None and folder.paper.kind == "adaptation" else "pretrain"
+    arguments = [(f"tacit {verb}", config.get("data", {}).get("path") or "DATA")]
     arguments += [("--method", method.get("name")), ("--encoder", encoder.get("name"))]
     arguments += [("--views", folder.part("views").get("recipe"))]
     automatic = {field.name: field.default for field in fields(Settings)}

@@ -69,7 +69,7 @@ class IJEPA(Method):
         for name, (low, high), top in (("scale", scale, 1.0), ("ratio", ratio, 1e9), ("context", context, 1.0)):
             if not 0 < low <= high <= top:
                 raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {(low, high)}")
-        self.drawn = {"targets": targets, "scale": scale, "ratio": ratio, "context": context}
+        self.targets, self.scale, self.ratio, self.context = targets, scale, ratio, context
         self.predictor = TokenPredictor(encoder.dim, encoder.dim, width, depth, heads)
         self.teacher = Teacher(encoder, teacher_momentum)
         self.objective = TokenDistance()
@@ -78,7 +78,9 @@ class IJEPA(Method):
         (view,) = batch["views"]
         tokens = self.encoder.tokenize(view["x"])  # type: ignore[operator]
         samples, device = len(tokens.x), tokens.x.device
-        keep, wanted = context_and_targets(grid_of(tokens.position), samples, Draws(device=device), **self.drawn)
+        keep, wanted = context_and_targets(
+            grid_of(tokens.position), samples, Draws(device=device), self.targets, self.scale, self.ratio, self.context
+        )
         seen = self.encoder.encode_tokens(tokens.x, keep)  # type: ignore[operator]
         slow = self.teacher.network
         with torch.no_grad():

@@ -162,7 +162,8 @@ class ScatteringNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W] -> [B, dim]``."""
-        return self.layers(scatter(x, self.scales, self.orientations).to(self.layers[0].weight.dtype))
+        coefficients = scatter(x, self.scales, self.orientations)
+        return self.layers(coefficients.to(next(self.layers.parameters()).dtype))
 
 
 class _Block(nn.Module):
