@@ -129,6 +129,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "constants": constants,
     "exported": exported,
     "exports": exports,
+    "family": entries.papers,
     "listing": listing,
     "module": module,
     "objectives": objectives,

@@ -69,6 +69,25 @@ def overview() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def family(name: str) -> list[Entry]:
+    """The methods of a family, those that train with labels last."""
+    return [e for kind in ("method", "adaptation") for e in catalogue(kind) if e.family == name]
+
+
+def papers(name: str) -> str:
+    """The papers of a family's members, the oldest first, with links to their pages."""
+    rows = [
+        (
+            f"[{e.name}](../{FOLDER}/{path_of(e)})",
+            parse(read(e.target).doc).summary,
+            f"[{e.title}]({e.url})",
+            str(e.year),
+        )
+        for e in sorted(family(name), key=lambda e: (e.year, e.name))
+    ]
+    return table(("name", "in a sentence", "paper", "year"), rows)
+
+
 def listing(kind: str, prefix: str = f"{FOLDER}/") -> str:
     """The table of one kind, with links to its pages that lie under ``prefix``."""
     rows = [

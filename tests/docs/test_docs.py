@@ -212,3 +212,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "catalogue" / "method-simclr.html").exists()
+
+
+def test_every_method_is_told_apart_on_its_familys_page() -> None:
+    families = {e.family for kind in ("method", "adaptation") for e in registry.catalogue(kind)}
+    assert families == {path.stem for path in (ROOT / "docs" / "families").glob("*.md")}
+    for name in families:
+        text = (ROOT / "docs" / "families" / f"{name}.md").read_text(encoding="utf-8")
+        told = re.findall(r"^\| \[([\w-]+)\]\(\.\./catalogue/", text, re.M)
+        assert sorted(told) == sorted(e.name for e in entries.family(name))
