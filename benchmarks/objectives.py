@@ -19,10 +19,30 @@ from torch import Tensor
 
 from common import arguments, keep
 from tacit.objectives import contrastive
+from tacit.objectives.clustering import SwappedPrediction
 from tacit.objectives.contrastive import NTXent
+from tacit.objectives.debiased import Debiased, Decoupled
+from tacit.objectives.dispersion import DispersiveLoss
+from tacit.objectives.distillation import CrossViews
+from tacit.objectives.energy import ClusterEnergy
+from tacit.objectives.entropy import EffectiveEntropy
+from tacit.objectives.graphs import GraphContrast
+from tacit.objectives.individual import RobustGlobal
+from tacit.objectives.infomax import InfoMax
+from tacit.objectives.isotropy import LeJEPA
+from tacit.objectives.kernel_infonce import KernelInfoNCE, SpectralContrastive
+from tacit.objectives.learned import Gaussian
+from tacit.objectives.ordering import GroupOrdering
 from tacit.objectives.predictive import NegativeCosine
+from tacit.objectives.queue_contrastive import BatchContrast, QueueContrast, SoftCosine, SymmetricContrast
 from tacit.objectives.reconstruction import MaskedError
 from tacit.objectives.redundancy import BarlowTwins, MixedBarlowTwins, VICReg
+from tacit.objectives.relation import Relation
+from tacit.objectives.rotation import GramMatching
+from tacit.objectives.spanning_tree import TRegs
+from tacit.objectives.supcon import SupCon
+from tacit.objectives.supervisory import Augmentation
+from tacit.objectives.whitening import WhitenedMSE
 
 WIDTH, TOKENS = 128, 64
 
@@ -39,7 +59,54 @@ def masked(prediction: Tensor, target: Tensor) -> Tensor:
     return MaskedError()(prediction.unflatten(1, (TOKENS, -1)), target.unflatten(1, (TOKENS, -1)), hidden)
 
 
+def labels_of(z: Tensor) -> Tensor:
+    """Ten classes in turn."""
+    return torch.arange(len(z), device=z.device) % 10
+
+
+def robust(z1: Tensor, z2: Tensor) -> Tensor:
+    """Every sample at a temperature of 0.5, met for the first time."""
+    tau = torch.full((len(z1),), 0.5, device=z1.device)
+    return RobustGlobal()(z1, z2, tau, torch.full_like(tau, torch.inf))
+
+
+def sketched(z1: Tensor, z2: Tensor) -> Tensor:
+    """256 random directions, drawn once."""
+    directions = torch.randn(WIDTH, 256, generator=torch.Generator().manual_seed(0)).to(z1)
+    return LeJEPA()(z1, z2, directions=directions / directions.norm(dim=0))
+
+
+def pairs_graph(z1: Tensor, z2: Tensor) -> Tensor:
+    """The graph of two views of each sample."""
+    count = len(z1)
+    graph = torch.eye(count, device=z1.device).repeat(2, 2)
+    return GraphContrast()(torch.cat((z1, z2)), graph.fill_diagonal_(0))
+
+
 OBJECTIVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "Decoupled": Decoupled(),
+    "Debiased": Debiased(),
+    "SupCon": lambda z1, z2: SupCon()(z1, z2, labels=labels_of(z1)),
+    "Relation": Relation(Augmentation(), Gaussian()),
+    "KernelInfoNCE": KernelInfoNCE(),
+    "SpectralContrastive": SpectralContrastive(),
+    "RobustGlobal": robust,
+    "GraphContrast": pairs_graph,
+    "GroupOrdering": GroupOrdering(),
+    "BatchContrast": BatchContrast(),
+    "QueueContrast": lambda z1, z2: QueueContrast()(z1, z2, z2.detach().flip(0)),
+    "SoftCosine": lambda z1, z2: SoftCosine()(z1, z2.detach()),
+    "SymmetricContrast": lambda z1, z2: SymmetricContrast()(z1, z2, z2, z1, z1.detach(), z2.detach()),
+    "GramMatching": GramMatching(),
+    "WhitenedMSE": WhitenedMSE(256),
+    "TRegs": TRegs(),
+    "EffectiveEntropy": EffectiveEntropy(),
+    "DispersiveLoss": lambda z1, z2: DispersiveLoss()(torch.cat((z1, z2))),
+    "InfoMax": lambda z1, z2: InfoMax()(z1, z2, z1, z2),
+    "LeJEPA": sketched,
+    "SwappedPrediction": lambda z1, z2: SwappedPrediction()(torch.stack((z1, z2)), z2.detach().softmax(1)[None]),
+    "CrossViews": lambda z1, z2: CrossViews()(torch.stack((z1, z2)), torch.stack((z2, z1)).detach().softmax(2)),
+    "ClusterEnergy": lambda z1, z2: ClusterEnergy()(z1, z2, z2.detach().flip(0)),
     "NTXent": NTXent(),
     "BarlowTwins": BarlowTwins(),
     "MixedBarlowTwins": mixed,
@@ -99,12 +166,12 @@ def main() -> None:
     if options.large:
         jobs.append(("NTXent", options.large, options.device, 0, usual))
     rows = []
-    print(f"{'objective':18} {'batch':>6} {'path':>7} {'ms':>10} {'peak MB':>9}   width {WIDTH}, {options.device}")
+    print(f"{'objective':20} {'batch':>6} {'path':>7} {'ms':>10} {'peak MB':>9}   width {WIDTH}, {options.device}")
     for job in jobs:
         with get_context("spawn").Pool(1) as pool:
             row = pool.apply(measure, job)
         rows.append(row)
-        print("{objective:18} {batch:6} {path:>7} {milliseconds:10.2f} {peak_mb:9.1f}".format(**row), flush=True)
+        print("{objective:20} {batch:6} {path:>7} {milliseconds:10.2f} {peak_mb:9.1f}".format(**row), flush=True)
     keep(options.json, {"width": WIDTH, "device": options.device, "rows": rows})
 
 
