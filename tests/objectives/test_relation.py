@@ -143,9 +143,8 @@ def test_divergences_and_debiasing_are_their_definitions(kind, debias):
 
 @pytest.mark.parametrize("sigma", [0.2, 0.5])
 def test_augmentation_and_cosine_is_ntxent(sigma):
-    z1, z2 = pair(9)
-    wanted = value_and_gradient(NTXent(2 * sigma**2), z1, z2)
-    found = value_and_gradient(Relation(Augmentation(), Gaussian(sigma)), z1, z2)
+    wanted = value_and_gradient(NTXent(2 * sigma**2), *pair(9))
+    found = value_and_gradient(Relation(Augmentation(), Gaussian(sigma)), *pair(9))
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 
