@@ -40,7 +40,7 @@ def isogclr(trial: Trial) -> Result:
         probe = linear_probe(run.embed(data.x[balanced]), data.y[balanced], run.embed(data.test), data.y_test)
         right = probe.predictions == data.y_test
         row: dict[str, Any] = {part: 100 * float(right[where].mean()) for part, where in parts.items()}
-        if run.config["method"]["name"] == "isogclr":
+        if run.config["method"]["options"].get("eta"):
             tau = run.method.temperature.numpy()  # type: ignore[operator]
             means = [float(tau[y == c].mean()) for c in order]
             row["mean_temperature_by_class_from_large_to_small"] = means
