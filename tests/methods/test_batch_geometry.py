@@ -2,10 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from tiny_encoders import TinyEncoder, images
 
+import tacit
+from tacit.errors import RunError
 from tacit.methods.predictive.simsiam import SimSiam
 from tacit.methods.redundancy.barlow_twins import BarlowTwins
 from tacit.methods.redundancy.e2mc import BASES, E2MC
@@ -114,3 +117,15 @@ def test_e2mc_owns_its_heads():
     method(images(9, dtype=torch.float32))["loss"].backward()
     torch.optim.SGD(method.parameters(), 0.1).step()
     assert any((a != b).any() for a, b in zip(before, method.projector.parameters(), strict=True))
+
+
+def test_e2mc_continues_a_finished_run(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (24, 1, 16, 16), dtype=np.uint8)
+    heads = {"batch_size": 8, "quiet": True, "options": {"hidden": 16, "out": 12}}
+    first = tacit.pretrain(x, "vicreg", steps=3, out=tmp_path / "first", **heads)
+    more = tacit.pretrain(x, "e2mc", steps=1, lr=0.0, out=tmp_path / "more", continue_from=first, **heads)
+    for before, after in zip(first.encoder.parameters(), more.encoder.parameters(), strict=True):
+        assert torch.equal(before, after)
+    assert {"invariance", "variance", "covariance", "entropy", "decorrelation"} <= set(more.metrics)
+    with pytest.raises(RunError, match="do not fit"):
+        tacit.pretrain(x, "e2mc", steps=1, out=tmp_path / "other", continue_from=first, batch_size=8, quiet=True)
