@@ -76,6 +76,7 @@ def transitive(trial: Trial) -> Result:
         spec = run.spec
         views = [image.evaluation_view(spec)({"x": x})[0]["x"] for x in (first, last, test)]
         for name, weights in ARMS.items():
+            torch.manual_seed(trial.seed)
             method = Transitive(run_encoder(run), **weights)
             train(method, views[0], views[1], trial.seed)
             method.encoder.eval()
