@@ -16,6 +16,7 @@ from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.files import write_json
 from tacit.methods.base import Adaptation
 from tacit.run import Run, fastest, moved
+from tacit.training.folder import early_rank
 
 
 def adapt(
@@ -59,7 +60,7 @@ def adapt(
     given |= {name: value for name, value in budget.items() if value is not None}
     asked = {"method": method, "encoder": encoder, "views": views, "kind": modality, "seed": seed}
     run = trained("adaptation", data, asked, given, out, resume, continue_from, quiet)
-    if test is not None and run.summary["status"] == "finished":
+    if test is not None and early_rank() == 0 and run.summary["status"] == "finished":
         test_accuracy(run, test)
     return run
 

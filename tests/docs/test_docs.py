@@ -20,7 +20,7 @@ import tacit
 from tacit import registry
 from tacit.cli import build_parser
 from tacit.options import parameters, parse
-from tacit.training.plan import GROUPS
+from tacit.training.plan import DEFAULTS, GROUPS
 from tacit.training.settings import NAMES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -81,12 +81,13 @@ def test_examples_run(texts: list[str], workplace: Path) -> None:
 @pytest.mark.parametrize("line", commands())
 def test_commands_are_understood(line: str) -> None:
     args = build_parser().parse_args(shlex.split(line)[1:])
+    kind = {"adapt": "adaptation"}.get(args.verb, "method")
     if getattr(args, "method", None):
-        registry.entry(args.method, {"adapt": "adaptation"}.get(args.verb, "method"))
+        registry.entry(args.method, kind)
     for option in getattr(args, "options", []):
         key, equals, value = option.partition("=")
         group = key.partition(".")[0]
-        hyper = parameters(registry.find(args.method or "simclr"), skip=1)
+        hyper = parameters(registry.find(args.method or DEFAULTS[kind], kind), skip=1)
         assert equals
         assert parse(value) != ""
         assert key in (*NAMES, *hyper, "image_size") or ("." in key and group in GROUPS), key

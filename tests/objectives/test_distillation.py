@@ -86,3 +86,20 @@ def test_bad_input():
             CrossViews()(torch.ones(scores), torch.ones(target))
     with pytest.raises(ValueError, match="one shape"):
         HiddenTokens()(torch.ones(2, 3), torch.ones(2, 3), torch.zeros(3, dtype=torch.int64), 2)
+
+
+def sine(*shape, rate=1.7):
+    return torch.sin(rate * torch.arange(math.prod(shape), dtype=torch.float64)).reshape(shape)
+
+
+def test_agrees_with_lightly():
+    """Recorded from lightly 1.6.0, DINOLoss and IBOTPatchLoss, float64, teacher temperature 0.06, no centre.
+
+    Both hold the teacher's temperature in float32, and IBOTPatchLoss its weights.
+    """
+    rounded = torch.tensor(0.06).item()
+    views = CrossViews(0.1)(sine(4, 3, 5, rate=2.3), (sine(2, 3, 5) / rounded).softmax(2))
+    assert views.item() == pytest.approx(9.154094794610693, rel=1e-12)
+    sample = torch.tensor([0, 0, 2, 2, 2])
+    tokens = HiddenTokens(0.1)(sine(5, 5, rate=2.3), (sine(5, 5) / rounded).softmax(1), sample, 3)
+    assert tokens.item() == pytest.approx(5.131714078298482, rel=1e-7)

@@ -94,3 +94,10 @@ def test_bad_input():
         GramMatching(4)(torch.ones(1, 3), torch.ones(1, 3))
     with pytest.raises(ValueError, match="one shape"):
         GramMatching(2)(torch.ones(4, 3), torch.ones(4, 2))
+
+
+@pytest.mark.parametrize(("chunk", "value"), [(3, 9.233351143700709), (6, 14.558011334703282)])
+def test_agrees_with_the_official_code(chunk, value):
+    """Recorded from Sharut/CARE at 7090100f, equivariance_loss of unit vectors, float64."""
+    z = [torch.sin(rate * torch.arange(24, dtype=torch.float64)).reshape(6, 4) for rate in (1.7, 2.3)]
+    assert GramMatching(chunk)(*z).item() == pytest.approx(value, rel=1e-12)
