@@ -14,8 +14,15 @@ from tacit.evaluation.continual import average_accuracy_and_forgetting
 from tacit.evaluation.probe import linear_probe
 from tacit.run import Run
 
-STEPS = 150
-OPTIONS = {"batch_size": 64, "lr": 1e-3, "encoder.width": 96, "encoder.depth": 4, "encoder.heads": 3}
+STEPS = 120
+OPTIONS = {
+    "batch_size": 64,
+    "lr": 1e-3,
+    "encoder.width": 96,
+    "encoder.depth": 4,
+    "encoder.heads": 3,
+    "encoder.patch": 4,
+}
 
 
 @experiment(
@@ -24,7 +31,7 @@ OPTIONS = {"batch_size": 64, "lr": 1e-3, "encoder.width": 96, "encoder.depth": 4
     baseline="repeated warm-up and cosine decay",
     method="infinite schedule, annealed before each test",
     metric="average linear-probe accuracy over all tasks at the end, %",
-    data="masked autoencoder on three tasks of scattered digits at 24×24: plain 0-3, inverted 4-6, cluttered 7-9",
+    data="masked autoencoder on three tasks of scattered digits of 14 to 21 pixels at 24×24: plain 0-3, inverted 4-6, cluttered 7-9",
 )
 def infinite(trial: Trial) -> Result:
     stream = tasks(trial.seed)
@@ -55,7 +62,7 @@ def tasks(seed: int) -> list[Digits]:
     """Three data sets that differ in classes and in looks."""
     rows = []
     for classes, clutter, inverted in (((0, 4), 0, False), ((4, 7), 0, True), ((7, 10), 2, False)):
-        drawn = digits(seed, train=4000, test=1500, clutter=clutter)
+        drawn = digits(seed, train=3000, test=1500, clutter=clutter, scale=(1.8, 2.6))
         keep, test = (np.isin(y, range(*classes)) for y in (drawn.y, drawn.y_test))
         x, x_test = drawn.x[keep], drawn.test[test]
         rows.append(
