@@ -125,3 +125,9 @@ def test_a_labelling_loop_between_runs(tmp_path):
     options |= {"answers": str(tmp_path / "answers.csv")}
     run = tacit.pretrain(x, "pal", steps=2, batch_size=8, out=tmp_path / "b", quiet=True, options=options)
     assert torch.equal(run.method.group, found.groups())
+
+
+def test_pal_without_questions_asks_nothing():
+    method = build("pal", 12, queries=0.0)
+    method.begin(labelled(method, torch.arange(12) % 3))
+    assert torch.equal(method.graph(torch.arange(12)), torch.eye(12))

@@ -103,17 +103,18 @@ class PAL(Method):
     @torch.no_grad()
     def begin(self, samples: Samples) -> None:
         """Ask, and keep the answers."""
+        if not (self.queries or self.supervised):
+            return
         if self.answers:
             self.remember(self._read())
             return
         rows, labels = [], []
         for batch in samples():
             if "y" not in batch:
-                if self.queries or self.supervised:
-                    warnings.warn("the data has no labels to answer from: only views are alike", stacklevel=2)
+                warnings.warn("the data has no labels to answer from: only views are alike", stacklevel=2)
                 return
             labels.append(batch["y"].cpu())
-            if self.rule in ("active", "disagreement") and not self.supervised and self.queries:
+            if self.rule in ("active", "disagreement") and not self.supervised:
                 rows.append(self.encode(batch["views"][0])[0].float().cpu())
         known = torch.cat(labels)
         if self.supervised:
