@@ -21,10 +21,10 @@ demo: setup
 setup: .venv/.installed
 
 test: .venv/.installed-test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: .venv/.installed-test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "slow or not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "slow or not slow"
 
 lint: .venv/.installed-test
 	@$(BIN)/python -m ruff check src tests benchmarks docs

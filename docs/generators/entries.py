@@ -143,7 +143,7 @@ def _usage(entry: Entry) -> str:
     given = GIVEN.get(entry.kind, ())
     things = [*(parts_of(entry.target, GIVEN["views"]) if entry.kind == "views" else ()), read(entry.target)]
     taken = (p for thing in things for p in thing.parameters if p.name not in given)
-    option = next((p for p in taken if p.default not in (None, "None")), None)
+    option = next((p for p in taken if p.default not in (None, "None", "''")), None)
     if entry.kind in OPTIONS and option is not None:
         value = str(option.default).strip("'")
         quoted = f"'{value}'" if set(value) & set(" ()") else value

@@ -101,7 +101,7 @@ class Run:
         settings = self.config["method"]
         kind = self._kind or registry.find(settings["name"])
         method = kind(self._build_encoder(), **settings["options"])
-        if method.uses_labels:
+        if "classes" in settings:
             method.labelled(settings["classes"])
         method.sized(self.config["data"]["count"])
         self._fill(method, "method.safetensors")

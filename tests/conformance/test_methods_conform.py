@@ -164,6 +164,7 @@ NOT_YET = {
     "ibot": "hidden tokens need more than 300 steps to be told apart",
     "i-jepa": "the teacher's tokens say little after 300 steps",
     "dispersive": "a denoiser that gains less than two points over its random start in 300 steps",
+    "mls": "learned in one of three tries; the labels of so small a dictionary say little at first",
     "t-regs": "the paper's weights all but collapse the projection of so small a batch",
 }
 """Methods that 300 steps of 50 samples did not bring past a random encoder, and what is known of why."""

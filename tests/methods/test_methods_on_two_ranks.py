@@ -32,8 +32,11 @@ from tacit.registry import catalogue, find
 NAMES = [entry.name for kind in ("method", "adaptation") for entry in catalogue(kind)]
 SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 ROWS = 8
-OWN = {"w-mse": {"eps": 0.1}}
-"""Eight samples in six dimensions have a covariance that is almost singular: rounding would grow with its inverse."""
+OWN = {"w-mse": {"eps": 0.1}, "t-regs": {"beta": 0.1, "gamma": 0.1, "lambda_": 0.1}}
+"""Eight samples in six dimensions have a covariance that is almost singular, and rounding would grow with its inverse;
+t-regs' own weights are too large for ten steps of plain descent."""
+DRAWN = ("chains.stored",)
+"""Made of normal numbers that are drawn in float32, whose last bit depends on where in a vector a number stands."""
 PARTNER = torch.tensor([3, 6, 1, 0, 7, 2, 5, 4])
 LABELS = torch.arange(ROWS) % 5
 HIDDEN = torch.rand(ROWS, 5, generator=torch.Generator().manual_seed(1)) < 0.6
@@ -92,10 +95,8 @@ def run_objective(name, rows):
 def make(name):
     torch.manual_seed(0)
     kind = find(name)
-    options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1) and not kind.tokens}
-    method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options, **OWN.get(name, {}))
     options = {name: value for name, value in SMALL.items() if name in parameters(kind, skip=1)}
-    method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options)
+    method = kind(TinyTokens() if kind.tokens else TinyEncoder(), **options, **OWN.get(name, {}))
     method.labelled(3)
     method.sized(ROWS)
     everything = images(ROWS, views=1)
@@ -147,15 +148,16 @@ def worker(rank, store):
                 part_losses, part_weights = train(name, own, chunk)
                 close(ranks.total(part_losses) / 2, losses, name)
                 for key, value in weights.items():
-                    close(part_weights[key], value, f"{name}, chunk {chunk}: {key}")
+                    rounding = 1e-6 if key in DRAWN else 1e-8
+                    close(part_weights[key], value, f"{name}, chunk {chunk}: {key}", rounding)
         for found, wanted in zip(random_mask(ROWS // 2, 10, 0.6, Draws.seeded(1)), masks, strict=True):
             assert torch.equal(found, wanted[own])
     finally:
         dist.destroy_process_group()
 
 
-def close(found, wanted, name):
-    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10, msg=lambda text: f"{name}: {text}")
+def close(found, wanted, name, rounding=1e-8):
+    torch.testing.assert_close(found, wanted, rtol=rounding, atol=rounding / 100, msg=lambda text: f"{name}: {text}")
 
 
 def test_two_ranks_equal_one(tmp_path):

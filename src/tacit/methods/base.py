@@ -27,6 +27,7 @@ class Method(nn.Module):
             (``pair``: two views of one recipe; ``asymmetric-pair``: two views of two recipes; ``triple``: three views
             of one recipe; ``multi-crop``: two views and several smaller ones; ``crop``: one view with geometry only).
         uses_labels: whether :meth:`loss` reads ``batch["y"]``.
+        labels_optional: whether a method that uses labels also trains on data without them.
         tokens: whether it needs an encoder with tokens.
         preferred: the name of the encoder that it is meant for, used where none is asked for and the kind of data has
             it.
@@ -36,6 +37,7 @@ class Method(nn.Module):
 
     recipe: ClassVar[str] = "pair"
     uses_labels: ClassVar[bool] = False
+    labels_optional: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
     preferred: ClassVar[str | None] = None
 

@@ -61,7 +61,7 @@ class Plan:
         views = self.config["views"]
         try:
             method = self.method(encoder, **self.config["method"]["options"])
-            if method.uses_labels:
+            if "classes" in self.config["method"]:
                 method.labelled(self.config["method"]["classes"])
             method.sized(len(self.source))
             return method, self.kind.make_views(views["recipe"], self.spec, **views["options"])
@@ -98,7 +98,7 @@ def plan(
     source = open_source(data, kind, progress=progress, **reading)
     package = modality(source.modality)
     about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
-    if method_class.uses_labels:
+    if method_class.uses_labels and not (method_class.labels_optional and source.labels is None):
         about["classes"] = count_classes(source)
     training = settings(groups["training"], len(source))
     spec = package.spec_of(source, **({"image_size": image_size} if image_size else {}))

@@ -59,6 +59,7 @@ class PAL(Method):
     """
 
     uses_labels: ClassVar[bool] = True
+    labels_optional: ClassVar[bool] = True
     projector: nn.Module
     group: Tensor
     positive: Tensor
