@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from common import arguments, keep
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.clustering import SwappedPrediction
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.debiased import Debiased, Decoupled
@@ -125,7 +125,7 @@ def peak(device: str) -> int:
 
 
 def measure(name: str, batch: int, device: str, rounds: int, block: int) -> dict[str, Any]:
-    contrastive.BLOCK = block
+    blocks.BLOCK = block
     compute = OBJECTIVES[name]
 
     def once(z1: Tensor, z2: Tensor) -> float:
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=32768, help="batch of the large NT-Xent; 0 to leave it out")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    usual = contrastive.BLOCK
+    usual = blocks.BLOCK
     jobs = [(name, options.batch, options.device, 7, usual) for name in OBJECTIVES]
     jobs += [("NTXent", 1024, options.device, 7, block) for block in (usual, 2**20)]
     if options.large:

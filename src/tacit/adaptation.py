@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tacit.api import trained
-from tacit.data import Source
+from tacit.data import Source, moved
 from tacit.errors import DataError, OptionError
 from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.files import write_json
+from tacit.launch import launch
 from tacit.methods.base import Adaptation
-from tacit.run import Run, fastest, moved
+from tacit.run import Run, fastest
 from tacit.training.folder import early_rank
 
 
@@ -55,11 +55,11 @@ def adapt(
     Raises:
         DataError: for data without labels; and whatever :func:`tacit.pretrain` raises.
     """
-    given = {**(options or {}), **more}
-    budget = {"epochs": epochs, "steps": steps, "time": time, "batch_size": batch_size}
-    given |= {name: value for name, value in budget.items() if value is not None}
-    asked = {"method": method, "encoder": encoder, "views": views, "kind": modality, "seed": seed}
-    run = trained("adaptation", data, asked, given, out, resume, continue_from, quiet)
+    run = launch(
+        "adaptation", data, method, encoder, options={**(options or {}), **more}, views=views, modality=modality,
+        seed=seed, out=out, resume=resume, continue_from=continue_from, quiet=quiet,
+        epochs=epochs, steps=steps, time=time, batch_size=batch_size,
+    )  # fmt: skip
     if test is not None and early_rank() == 0 and run.summary["status"] == "finished":
         test_accuracy(run, test)
     return run

@@ -55,3 +55,8 @@ def order(length: int, seed: int, epoch: int) -> Tensor:
     from tacit.parts.draws import mix
 
     return torch.randperm(length, generator=torch.Generator().manual_seed(mix(seed, epoch, 0xDA7A)))
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch with what can be moved (tensors, graphs) on ``device``."""
+    return {name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()}

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tacit import registry
-from tacit.data import Batch, Source
+from tacit.data import Source, moved
 from tacit.errors import RunError
 from tacit.files import read_json, write_json
 from tacit.methods.base import Method, embed
@@ -194,8 +194,3 @@ class Run:
 def fastest() -> torch.device:
     """Where encoders run outside training: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def moved(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on ``device``."""
-    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}

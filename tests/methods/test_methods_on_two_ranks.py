@@ -3,11 +3,9 @@
 import warnings
 
 import torch
-import torch.distributed as dist
 from tiny_encoders import TinyEncoder, TinyTokens, batch_for, images, part
-from torch import multiprocessing
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.dispersion import DispersiveLoss
 from tacit.objectives.distillation import CrossViews
@@ -28,6 +26,7 @@ from tacit.parts.draws import Draws
 from tacit.parts.masks import random_mask
 from tacit.parts.statistics import standardise
 from tacit.registry import catalogue, find
+from two_ranks import on_two_ranks
 
 NAMES = [entry.name for kind in ("method", "adaptation") for entry in catalogue(kind)]
 SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
@@ -83,12 +82,12 @@ def tokens(z):
 
 
 def run_objective(name, rows):
-    contrastive.BLOCK, compute = objectives()[name]
+    blocks.BLOCK, compute = objectives()[name]
     generator = torch.Generator().manual_seed(0)
     z = [t[rows].requires_grad_() for t in torch.randn(3, ROWS, 10, generator=generator, dtype=torch.float64)]
     value = compute(z, rows)
     value.backward()
-    contrastive.BLOCK = 2**24
+    blocks.BLOCK = 2**24
     return value.detach(), [torch.zeros_like(t) if t.grad is None else t.grad for t in z]
 
 
@@ -128,15 +127,13 @@ def train(name, rows, chunk=None):
     return torch.stack(losses), method.state_dict()
 
 
-def worker(rank, store):
+def check(rank, together):
     warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     everything, own = slice(0, ROWS), slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     alone = {name: run_objective(name, everything) for name in objectives()}
     trained = {name: train(name, everything) for name in NAMES}
     masks = random_mask(ROWS, 10, 0.6, Draws.seeded(1))
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    try:
+    with together():
         for name, (value, gradients) in alone.items():
             part_value, part_gradients = run_objective(name, own)
             close(ranks.total(part_value) / 2, value, name)
@@ -152,8 +149,6 @@ def worker(rank, store):
                     close(part_weights[key], value, f"{name}, chunk {chunk}: {key}", rounding)
         for found, wanted in zip(random_mask(ROWS // 2, 10, 0.6, Draws.seeded(1)), masks, strict=True):
             assert torch.equal(found, wanted[own])
-    finally:
-        dist.destroy_process_group()
 
 
 def close(found, wanted, name, rounding=1e-8):
@@ -161,4 +156,4 @@ def close(found, wanted, name, rounding=1e-8):
 
 
 def test_two_ranks_equal_one(tmp_path):
-    multiprocessing.spawn(worker, (tmp_path / "store",), nprocs=2)
+    on_two_ranks(check, tmp_path)

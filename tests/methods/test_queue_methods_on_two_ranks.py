@@ -1,9 +1,7 @@
 """Forms that are not the default, and objectives, on two processes with half a batch each against one."""
 
 import torch
-import torch.distributed as dist
 from tiny_encoders import TinyEncoder, batch_for, part
-from torch import multiprocessing
 
 from tacit.objectives.graphs import GraphBarlowTwins, GraphContrast, GraphFactorisation, GraphVICReg
 from tacit.objectives.ordering import GroupOrdering
@@ -11,6 +9,7 @@ from tacit.objectives.queue_contrastive import BatchContrast, SoftCosine, Symmet
 from tacit.parts import ranks
 from tacit.parts.relations import Relations
 from tacit.registry import find
+from two_ranks import on_two_ranks
 
 ROWS = 8
 FORMS = {
@@ -88,13 +87,11 @@ def close(found, wanted, name):
     torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10, msg=lambda text: f"{name}: {text}")
 
 
-def worker(rank, store):
-    torch.set_num_threads(1)
+def check(rank, together):
     everything, own = slice(0, ROWS), slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     alone = {form: train(form, everything) for form in FORMS}
     values = {name: run(compute, everything) for name, compute in objectives().items()}
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    try:
+    with together():
         for name, compute in objectives().items():
             value, gradients = run(compute, own)
             close(ranks.total(value) / 2, values[name][0], name)
@@ -105,9 +102,7 @@ def worker(rank, store):
             close(ranks.total(part_losses) / 2, losses, form)
             for key, value in weights.items():
                 close(part_weights[key], value, f"{form}: {key}")
-    finally:
-        dist.destroy_process_group()
 
 
 def test_two_ranks_equal_one(tmp_path):
-    multiprocessing.spawn(worker, (tmp_path / "store",), nprocs=2)
+    on_two_ranks(check, tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.base import check_pairs
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.dispersion import DispersiveLoss
@@ -65,7 +65,7 @@ class InBlocks(NTXent):
 
     def forward(self, z1, z2):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(contrastive, "BLOCK", 3)
+            patch.setattr(blocks, "BLOCK", 3)
             return super().forward(z1, z2)
 
 

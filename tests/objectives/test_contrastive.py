@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks, contrastive
 from tacit.objectives.contrastive import NTXent
 
 
@@ -36,7 +36,7 @@ def plain(z1, z2, t):
 @pytest.fixture(params=["whole", "blocks"])
 def path(request, monkeypatch):
     if request.param == "blocks":
-        monkeypatch.setattr(contrastive, "BLOCK", 30)  # uneven: rows of the last block are fewer
+        monkeypatch.setattr(blocks, "BLOCK", 30)  # uneven: rows of the last block are fewer
 
 
 @pytest.mark.parametrize("t", [0.05, 0.5, 2.0])
@@ -62,16 +62,16 @@ def test_blocks_change_nothing(monkeypatch, t):
     pair = [torch.randn(33, 8, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     whole = NTXent(t)(*pair)
     expected = torch.autograd.grad(whole, pair)
-    monkeypatch.setattr(contrastive, "BLOCK", 500)
-    blocks = NTXent(t)(*pair)
-    torch.testing.assert_close(blocks, whole, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(torch.autograd.grad(blocks, pair), expected, rtol=1e-9, atol=1e-12)
+    monkeypatch.setattr(blocks, "BLOCK", 500)
+    parts = NTXent(t)(*pair)
+    torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(torch.autograd.grad(parts, pair), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_weighted_rows_in_blocks(monkeypatch):
     """Each row's sum may be weighted differently, as a loss other than the mean does."""
     u = projections(5, 3)[0].requires_grad_()
-    monkeypatch.setattr(contrastive, "BLOCK", 7)
+    monkeypatch.setattr(blocks, "BLOCK", 7)
     weights = torch.arange(1.0, 6.0, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda u: contrastive.log_sum_exp_others(u) * weights, [u])
 

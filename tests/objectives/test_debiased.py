@@ -5,7 +5,7 @@ import torch
 from test_all_objectives import KINDS, hard, value_and_gradient
 from test_contrastive import projections
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.debiased import Debiased, Decoupled
 
 OBJECTIVES = [Debiased(0.1, 0.1), Debiased(0.6, 0.5), Decoupled(0.1), Decoupled(0.1, 0.5)]
@@ -113,10 +113,10 @@ def test_gradient_blocks_and_symmetries(objective, monkeypatch):
     whole = objective(*z)
     order = torch.randperm(5)
     torch.testing.assert_close(objective(z[1][order], 3 * z[0][order]), whole)
-    monkeypatch.setattr(contrastive, "BLOCK", 30)
-    blocks = objective(*z)
-    torch.testing.assert_close(blocks, whole)
-    torch.testing.assert_close(torch.autograd.grad(blocks, z), torch.autograd.grad(whole, z))
+    monkeypatch.setattr(blocks, "BLOCK", 30)
+    parts = objective(*z)
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(torch.autograd.grad(parts, z), torch.autograd.grad(whole, z))
 
 
 @each

@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from test_all_objectives import KINDS, hard, value_and_gradient
 from test_contrastive import projections
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks, contrastive
 from tacit.objectives.individual import RobustGlobal
 
 pytestmark = pytest.mark.filterwarnings("ignore:rho")
@@ -121,7 +121,7 @@ def test_blocks_change_nothing(monkeypatch):
     z = projections(7, 3)
     tau, log_s = state(7, 0.2, 1.0)
     whole = value_and_gradient(lambda *v: RobustGlobal()(*v, tau, log_s), *z)
-    monkeypatch.setattr(contrastive, "BLOCK", 8 * 14 * 3)
+    monkeypatch.setattr(blocks, "BLOCK", 8 * 14 * 3)
     found = value_and_gradient(lambda *v: RobustGlobal()(*v, tau, log_s), *z)
     torch.testing.assert_close(found, whole)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_all_objectives import KINDS, hard, value_and_gradient
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.learned import ArcCosine, Cluster, Exponential, Gaussian, StudentT
 from tacit.objectives.relation import Relation
@@ -220,7 +220,7 @@ def test_blocks_change_nothing(learned, monkeypatch):
         return relation(*z, features=x)
 
     whole = value_and_gradient(compute, z1, z2)
-    monkeypatch.setattr(contrastive, "BLOCK", 8 * 22 * 4)  # four rows at a time, the last block has two
+    monkeypatch.setattr(blocks, "BLOCK", 8 * 22 * 4)  # four rows at a time, the last block has two
     torch.testing.assert_close(value_and_gradient(compute, z1, z2), whole, rtol=1e-9, atol=1e-11)
 
 

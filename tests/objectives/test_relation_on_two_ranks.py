@@ -3,10 +3,8 @@
 import warnings
 
 import torch
-import torch.distributed as dist
-from torch import multiprocessing
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.debiased import Debiased, Decoupled
 from tacit.objectives.individual import RobustGlobal
 from tacit.objectives.kernel_infonce import KernelInfoNCE, SpectralContrastive
@@ -15,6 +13,7 @@ from tacit.objectives.relation import Relation
 from tacit.objectives.supcon import SupCon
 from tacit.objectives.supervisory import Augmentation, GaussianNeighbours, Labels, Neighbours, Pairs, Sum, Walk
 from tacit.parts import ranks
+from two_ranks import on_two_ranks
 
 ROWS, WHOLE, SMALL = 8, 2**24, 8 * 16 * 3
 GENERATOR = torch.Generator().manual_seed(1)
@@ -43,7 +42,7 @@ OBJECTIVES = {
 
 
 def run(name, rows, block):
-    contrastive.BLOCK = block
+    blocks.BLOCK = block
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(2, ROWS, 4, generator=generator, dtype=torch.float64)
     views = [v[rows].clone().requires_grad_() for v in z]
@@ -52,13 +51,11 @@ def run(name, rows, block):
     return value.detach(), [v.grad for v in views]
 
 
-def worker(rank, store):
+def check(rank, together):
     warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     own = slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     alone = {name: run(name, slice(0, ROWS), WHOLE) for name in OBJECTIVES}
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    try:
+    with together():
         for block in (WHOLE, SMALL):
             for name, (value, gradients) in alone.items():
                 part, part_gradients = run(name, own, block)
@@ -66,8 +63,6 @@ def worker(rank, store):
                 # Averaging parameters' gradients over two ranks halves what flows back into each sample.
                 for found, wanted in zip(part_gradients, gradients, strict=True):
                     close(found / 2, wanted[own], f"{name}, {block}")
-    finally:
-        dist.destroy_process_group()
 
 
 def close(found, wanted, name):
@@ -75,4 +70,4 @@ def close(found, wanted, name):
 
 
 def test_two_ranks_equal_one(tmp_path):
-    multiprocessing.spawn(worker, (tmp_path / "store",), nprocs=2)
+    on_two_ranks(check, tmp_path)

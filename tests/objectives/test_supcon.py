@@ -5,7 +5,7 @@ import torch
 from test_all_objectives import KINDS, hard, value_and_gradient
 from test_contrastive import projections
 
-from tacit.objectives import contrastive
+from tacit.objectives import blocks
 from tacit.objectives.contrastive import NTXent
 from tacit.objectives.learned import Gaussian
 from tacit.objectives.relation import Relation
@@ -118,10 +118,10 @@ def test_gradient_and_blocks(form, monkeypatch):
     z = [v.requires_grad_() for v in projections(5, 3)]
     assert torch.autograd.gradcheck(lambda *v: SupCon(0.3, form)(*v, labels=LABELS[:5]), z)
     whole = SupCon(0.3, form)(*z, labels=LABELS[:5])
-    monkeypatch.setattr(contrastive, "BLOCK", 30)
-    blocks = SupCon(0.3, form)(*z, labels=LABELS[:5])
-    torch.testing.assert_close(blocks, whole)
-    torch.testing.assert_close(torch.autograd.grad(blocks, z), torch.autograd.grad(whole, z))
+    monkeypatch.setattr(blocks, "BLOCK", 30)
+    parts = SupCon(0.3, form)(*z, labels=LABELS[:5])
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(torch.autograd.grad(parts, z), torch.autograd.grad(whole, z))
 
 
 def test_a_sample_alone_in_its_class_counts_as_nothing():

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-from torch import multiprocessing
 
 from tacit.parts import ranks
 from tacit.parts.queue import Queue
+from two_ranks import on_two_ranks
 
 
 def batch(start, count):
@@ -101,9 +100,8 @@ def test_too_small():
         Queue(1, 3)
 
 
-def worker(rank, store):
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    try:
+def check(rank, together):
+    with together():
         torch.manual_seed(0)
         queue = Queue(5, 2, 1)
         for start in (0, 4, 8):
@@ -117,9 +115,7 @@ def worker(rank, store):
         assert not torch.equal(filled[0], alone.rows)
         assert torch.equal(queue.rows, alone.rows)
         assert ranks.local(slots).tolist() == [(8 + 2 * rank) % 5, (9 + 2 * rank) % 5]
-    finally:
-        dist.destroy_process_group()
 
 
 def test_two_ranks_hold_the_queue_of_one(tmp_path):
-    multiprocessing.spawn(worker, (tmp_path / "store",), nprocs=2)
+    on_two_ranks(check, tmp_path)

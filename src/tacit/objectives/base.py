@@ -52,6 +52,17 @@ def widened(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in (torch.half, torch.bfloat16) else value
 
 
+def check_positive(**values: float) -> None:
+    """Make sure that every value is above 0.
+
+    Raises:
+        ValueError: for the first that is not, by its name.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, not {value}")
+
+
 def check_pairs(*projections: Tensor) -> int:
     """The number of samples on all ranks, once the projections are known to be ``[B, D]`` and of one shape.
 

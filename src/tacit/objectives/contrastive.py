@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.objectives import blocks
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
+from tacit.objectives.blocks import leave_out_own
 from tacit.parts import ranks
-
-BLOCK = 2**24
-"""Similarities (64 MiB of float32) that are held at a time. All of them, where there are no more, are kept
-for the backward pass; else they are computed block by block, and again in the backward pass."""
 
 
 class NTXent(Objective):
@@ -45,8 +42,7 @@ class NTXent(Objective):
 
     def __init__(self, temperature: float = 0.5) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     @full_precision
@@ -73,32 +69,9 @@ def log_sum_exp_others(u: Tensor, group: int = 1) -> Tensor:
 
     Shape: ``[N, D] -> [N]``. Needs O(N) memory for large N.
     """
-    if len(u) ** 2 * ranks.world()[1] > BLOCK:
+    if len(u) ** 2 * ranks.world()[1] > blocks.BLOCK:
         return _LogSumExpOthers.apply(u, group)
     return _similarities(u, ranks.gather(u), 0, group).logsumexp(1)
-
-
-def in_blocks(compute: Callable[[slice], Tensor], rows: int, columns: int) -> Tensor:
-    """``compute(slice(0, rows))``, a few rows at a time where ``rows * columns`` numbers would be many.
-
-    Each block is computed again in the backward pass, so that memory grows linearly. What a row gives must neither
-    depend on which other rows are in its block nor be random.
-
-    Args:
-        compute: some rows to a tensor with as many rows; it may close over tensors that carry gradients.
-        rows, columns: size of the matrix that ``compute`` makes; it may hold some eight of them at a time.
-    """
-    step = max(1, BLOCK // (8 * columns))
-    if step >= rows:
-        return compute(slice(0, rows))
-    parts = (slice(start, start + step) for start in range(0, rows, step))
-    return torch.cat([checkpoint(compute, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
-
-
-def leave_out_own(matrix: Tensor, first: int, group: int = 1, value: float = -torch.inf) -> Tensor:
-    """Put ``value`` where a row meets its own group of columns, in place; row 0 is row ``first`` of all."""
-    own = torch.arange(first, first + len(matrix), device=matrix.device)[:, None] // group * group
-    return matrix.scatter_(1, own + torch.arange(group, device=matrix.device), value)
 
 
 def _similarities(rows: Tensor, everyone: Tensor, start: int, group: int) -> Tensor:
@@ -111,7 +84,7 @@ class _LogSumExpOthers(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, group: int) -> Tensor:
         everyone = ranks.gather(u)
-        step = max(1, BLOCK // len(everyone))
+        step = max(1, blocks.BLOCK // len(everyone))
         value = u.new_empty(len(u))
         for start in range(0, len(u), step):
             rows = slice(start, start + step)
@@ -127,7 +100,7 @@ class _LogSumExpOthers(torch.autograd.Function):
         # Similarities are symmetric, so a row's part in the other rows' sums is read off its own
         # similarities.
         values, grads = ranks.gather(value), ranks.gather(grad.contiguous())
-        step = max(1, BLOCK // len(everyone))
+        step = max(1, blocks.BLOCK // len(everyone))
         result = torch.empty_like(u)
         with torch.autocast(u.device.type, enabled=False):
             for start in range(0, len(u), step):

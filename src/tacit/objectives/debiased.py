@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
 from tacit.objectives.contrastive import log_sum_exp_others, unit_views
 from tacit.parts import ranks
 
@@ -46,8 +46,7 @@ class Debiased(Objective):
         super().__init__()
         if not 0 <= tau_plus < 1:
             raise ValueError(f"tau_plus is a share from 0 to below 1, not {tau_plus}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.tau_plus = tau_plus
         self.temperature = temperature
 
@@ -127,8 +126,7 @@ class Decoupled(Objective):
 
     def __init__(self, temperature: float = 0.1, sigma: float = 0.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         if not sigma >= 0:
             raise ValueError(f"sigma must not be negative, but is {sigma}")
         self.temperature = temperature

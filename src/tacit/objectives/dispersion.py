@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, full_precision
-from tacit.objectives.blocks import by_rows
+from tacit.objectives.base import Crossing, Objective, check_positive, full_precision
+from tacit.objectives.blocks import first_of, in_blocks, leave_out_own
 from tacit.parts import ranks
 from tacit.parts.statistics import centre
 
@@ -52,8 +51,7 @@ class DispersiveLoss(Objective):
         super().__init__()
         if kind not in ("l2", "cosine", "hinge", "covariance"):
             raise ValueError(f"kind must be l2, cosine, hinge or covariance, not {kind!r}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.kind = kind
         self.temperature = temperature
         self.margin = margin
@@ -70,19 +68,20 @@ class DispersiveLoss(Objective):
         everyone = ranks.gather(z)
         if self.kind == "covariance":
             return self._covariance(z, everyone)
+        row = self._hinge if self.kind == "hinge" else self._repulsion
+        first = first_of(len(z))
+        rows = in_blocks(lambda part: row(z[part], everyone, first + part.start), len(z), samples, 1)
         if self.kind == "hinge":
-            return by_rows(self._hinge, z, everyone).mean() / (samples - 1)
-        return ranks.gather(by_rows(self._repulsion, z, everyone)).logsumexp(0) - 2 * math.log(samples)
+            return rows.mean() / (samples - 1)
+        return ranks.gather(rows).logsumexp(0) - 2 * math.log(samples)
 
-    def _repulsion(self, rows: Tensor, everyone: Tensor, start: int) -> Tensor:
+    def _repulsion(self, rows: Tensor, everyone: Tensor, first: int) -> Tensor:
         score = rows @ everyone.T if self.kind == "cosine" else -_apart(rows, everyone)
         return (score / self.temperature).logsumexp(1)
 
-    def _hinge(self, rows: Tensor, everyone: Tensor, start: int) -> Tensor:
+    def _hinge(self, rows: Tensor, everyone: Tensor, first: int) -> Tensor:
         near = functional.relu(self.margin - _apart(rows, everyone)).square()
-        first = start + ranks.world()[0] * (len(everyone) // ranks.world()[1])
-        own = torch.arange(first, first + len(rows), device=rows.device)[:, None]
-        return near.masked_fill(own == torch.arange(len(everyone), device=rows.device), 0).sum(1)
+        return leave_out_own(near, first, value=0.0).sum(1)
 
     @staticmethod
     def _covariance(z: Tensor, everyone: Tensor) -> Tensor:

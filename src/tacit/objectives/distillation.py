@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tacit.objectives.base import Crossing, Objective, full_precision
+from tacit.objectives.base import Crossing, Objective, check_positive, full_precision
 
 
 class CrossViews(Objective):
@@ -33,7 +33,7 @@ class CrossViews(Objective):
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        _check_temperature(temperature)
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     @full_precision
@@ -73,7 +73,7 @@ class HiddenTokens(Objective):
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        _check_temperature(temperature)
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     @full_precision
@@ -86,8 +86,3 @@ class HiddenTokens(Objective):
         entropy = -(target * (scores / self.temperature).log_softmax(1)).sum(1)
         count = torch.bincount(sample, minlength=samples)
         return (entropy / count[sample]).sum() / samples
-
-
-def _check_temperature(temperature: float) -> None:
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, not {temperature}")

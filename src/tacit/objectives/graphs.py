@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision, total_of
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision, total_of
 from tacit.parts import ranks
 
 
@@ -55,8 +55,7 @@ class GraphContrast(_OnGraph):
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     @full_precision

@@ -9,8 +9,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
-from tacit.objectives.contrastive import in_blocks, leave_out_own, unit_views
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
+from tacit.objectives.blocks import first_of, in_blocks, leave_out_own
+from tacit.objectives.contrastive import unit_views
 from tacit.parts import ranks
 
 SLOPE = 3.0
@@ -71,8 +72,7 @@ class RobustGlobal(Objective):
         super().__init__()
         if not 0 < gamma <= 1:
             raise ValueError(f"gamma must be above 0 and at most 1, not {gamma}")
-        if not rho > 0:
-            raise ValueError(f"rho must be positive, not {rho}")
+        check_positive(rho=rho)
         self.gamma = gamma
         self.rho = rho
 
@@ -97,7 +97,7 @@ class RobustGlobal(Objective):
         u = pairs.flatten(0, 1)
         everyone = ranks.gather(u)
         temperature, before = (v.to(u.dtype).repeat_interleave(2)[:, None] for v in (tau, log_s))
-        first = ranks.world()[0] * len(u)
+        first = first_of(len(u))
 
         def block(part: slice) -> Tensor:
             found = u[part] @ everyone.T

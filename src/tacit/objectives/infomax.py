@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision, total_of
-from tacit.objectives.blocks import by_rows
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision, total_of
+from tacit.objectives.blocks import first_of, in_blocks
 from tacit.parts import ranks
 
 
@@ -43,8 +43,7 @@ class InfoMax(Objective):
 
     def __init__(self, weight: float = 0.1, temperature: float = 2.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.weight = weight
         self.temperature = temperature
 
@@ -59,14 +58,18 @@ class InfoMax(Objective):
         first, second = u.chunk(2)
         alignment = 1 - (p * torch.cat((second, first)).detach()).sum(1).mean()
         everyone = torch.cat((ranks.gather(first), ranks.gather(second)))
-        rows = torch.stack([by_rows(self._others, half, everyone) for half in (first, second)], 1)
+
+        def others(half: Tensor) -> Tensor:
+            return in_blocks(lambda part: self._others(half[part], everyone, part.start), len(half), len(everyone), 1)
+
+        rows = torch.stack([others(first), others(second)], 1)
         mean = ranks.gather(rows).logsumexp((0, 1)) - math.log(2 * samples) - math.log(2 * samples - 2)
         return {"alignment": alignment, "uniformity": self.weight * mean}
 
     def _others(self, rows: Tensor, everyone: Tensor, start: int) -> Tensor:
         """Log of the sums over all rows of other samples."""
         samples = len(everyone) // 2
-        first = start + ranks.world()[0] * (samples // ranks.world()[1])
+        first = start + first_of(samples // ranks.world()[1])
         own = torch.arange(first, first + len(rows), device=rows.device)[:, None]
         same = own == torch.arange(len(everyone), device=rows.device) % samples
         return (rows @ everyone.T / self.temperature).masked_fill(same, -torch.inf).logsumexp(1)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision, total_of
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision, total_of
 from tacit.objectives.learned import ArcCosine, Exponential, Learned
 from tacit.objectives.relation import Relation
 from tacit.objectives.supervisory import Augmentation
@@ -68,8 +68,7 @@ class KernelInfoNCE(Objective):
             raise ValueError(f"mixture must be one of {', '.join(get_args(Mixture))}, not '{mixture}'")
         if not 0 <= lambda_ <= 1:
             raise ValueError(f"lambda_ is a weight from 0 to 1, not {lambda_}")
-        if not mu > 0:
-            raise ValueError(f"mu must be positive, not {mu}")
+        check_positive(mu=mu)
         if arc_cosine and (mixture != "none" or mu != 1):
             raise ValueError("an arc-cosine kernel takes no mixture and mu = 1")
         self.mixture = mixture

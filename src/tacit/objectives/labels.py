@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, full_precision, widened
+from tacit.objectives.base import Crossing, Objective, check_positive, full_precision, widened
 
 
 class Labels(Objective):
@@ -104,8 +104,7 @@ class Distillation(Objective):
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     @full_precision

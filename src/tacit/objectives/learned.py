@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tacit.objectives.base import check_positive
+
 Metric = Literal["cosine", "euclidean", "dot"]
 EPS = 1e-12
 """Added to squared distances under a root, whose slope at zero is infinite."""
@@ -48,8 +50,7 @@ class Gaussian(Learned):
     def __init__(self, sigma: float = 0.5, metric: Metric = "cosine") -> None:
         super().__init__()
         _check_metric(metric)
-        if not sigma > 0:
-            raise ValueError(f"sigma must be positive, not {sigma}")
+        check_positive(sigma=sigma)
         self.sigma = sigma
         self.metric = metric
 
@@ -126,8 +127,7 @@ class Exponential(Learned):
             raise ValueError(
                 f"gamma must be above 0 and at most 2, or the kernel is not positive definite; not {gamma}"
             )
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_positive(temperature=temperature)
         if not p >= 1:
             raise ValueError(f"p must be at least 1 for a norm, not {p}")
         self.gamma = gamma

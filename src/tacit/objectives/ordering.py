@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
-from tacit.objectives.queue_contrastive import own_columns
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
+from tacit.objectives.blocks import first_of, leave_out_own
 from tacit.objectives.sorting import soft_permutation
 from tacit.parts import ranks
 
@@ -47,8 +47,7 @@ class GroupOrdering(Objective):
         super().__init__()
         if negatives < 1:
             raise ValueError(f"negatives must be at least 1, not {negatives}")
-        if not steepness > 0:
-            raise ValueError(f"steepness must be positive, not {steepness}")
+        check_positive(steepness=steepness)
         self.negatives, self.steepness = negatives, steepness
 
     @full_precision
@@ -59,7 +58,7 @@ class GroupOrdering(Objective):
         if not (len(projections) >= 2 and 1 <= full <= len(projections)):
             raise ValueError(f"needs two or more views, not {len(projections)} of which {full} are full")
         units = [functional.normalize(z, eps=1e-6) for z in projections]
-        own = own_columns(len(units[0]), units[0].device)
+        first = first_of(len(units[0]))
         count = min(self.negatives, samples - 1)
         values = []
         for at, anchor in enumerate(units):
@@ -67,7 +66,7 @@ class GroupOrdering(Objective):
             if not partners:
                 continue  # the only full view has no positive
             positive = torch.stack([(anchor * z).sum(1) for z in partners], 1).sort(1).values
-            everyone = (anchor @ ranks.gather(anchor.detach()).T).masked_fill(own, -torch.inf)
+            everyone = leave_out_own(anchor @ ranks.gather(anchor.detach()).T, first)
             negative = everyone.topk(count, 1).values.flip(1)
             values.append(self.ordered(torch.cat((negative, positive), 1), count))
         return torch.stack(values).mean()

@@ -8,16 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
+from tacit.objectives.blocks import first_of, in_blocks, leave_out_own
 from tacit.parts import ranks
 
 Weighting = Literal["normal", "hard", "ahcl", "ascl"]
-
-
-def _positive(temperature: float) -> float:
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, not {temperature}")
-    return temperature
 
 
 def _check_queue(query: Tensor, queue: Tensor) -> None:
@@ -53,7 +48,8 @@ class QueueContrast(Objective):
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
-        self.temperature = _positive(temperature)
+        check_positive(temperature=temperature)
+        self.temperature = temperature
 
     @full_precision
     def forward(self, query: Tensor, key: Tensor, queue: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -76,7 +72,8 @@ class BatchContrast(Objective):
 
         loss = -1/B sum_i log [ exp(r_i . c_i / t) / sum_j exp(r_i . c_j / t) ]
 
-    over the samples of all ranks, rows and columns at unit length. Gradients flow into both.
+    over the samples of all ranks, rows and columns at unit length. Gradients flow into both. Memory grows linearly
+    with B.
 
     Shape: ``rows``, ``columns`` ``[B, D] -> []``.
 
@@ -94,13 +91,16 @@ class BatchContrast(Objective):
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
-        self.temperature = _positive(temperature)
+        check_positive(temperature=temperature)
+        self.temperature = temperature
 
     @full_precision
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         check_pairs(rows, columns)
-        r, c = functional.normalize(rows, eps=1e-6), functional.normalize(columns, eps=1e-6)
-        return (r @ ranks.gather(c).T / self.temperature).logsumexp(1).mean() - (r * c).sum(1).mean() / self.temperature
+        r, c = functional.normalize(rows, eps=1e-6) / self.temperature, functional.normalize(columns, eps=1e-6)
+        everyone = ranks.gather(c)
+        sums = in_blocks(lambda part: (r[part] @ everyone.T).logsumexp(1), len(r), len(everyone), 1)
+        return sums.mean() - (r * c).sum(1).mean()
 
 
 def neighbour_weights(
@@ -153,7 +153,7 @@ def check_weighting(kind: str, neighbours: int, temperature: float) -> None:
         raise ValueError(f"weighting must be one of {', '.join(get_args(Weighting))}, not {kind!r}")
     if neighbours < 1:
         raise ValueError(f"neighbours must be at least 1, not {neighbours}")
-    _positive(temperature)
+    check_positive(temperature=temperature)
 
 
 class SoftCosine(Objective):
@@ -186,19 +186,15 @@ class SoftCosine(Objective):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         check_pairs(prediction, target)
         p, k = functional.normalize(prediction, eps=1e-6), functional.normalize(target.detach(), eps=1e-6)
-        everyone = ranks.gather(k)
-        others = ~own_columns(len(p), p.device)
-        weights, _ = neighbour_weights(k @ everyone.T, others, self.kind, self.neighbours, self.temperature)
-        aim = (k + weights @ everyone) / (1 + weights.sum(1, keepdim=True))
-        return 2 - 2 * (p * aim).sum(1).mean()
+        everyone, first = ranks.gather(k), first_of(len(k))
 
+        def aim(part: slice) -> Tensor:
+            similarity = k[part] @ everyone.T
+            others = leave_out_own(torch.ones_like(similarity, dtype=torch.bool), first + part.start, value=False)
+            weights, _ = neighbour_weights(similarity, others, self.kind, self.neighbours, self.temperature)
+            return (k[part] + weights @ everyone) / (1 + weights.sum(1, keepdim=True))
 
-def own_columns(rows: int, device: torch.device) -> Tensor:
-    """Where this rank's rows meet themselves among the rows of all ranks: bool ``[B, R*B]``."""
-    rank, size = ranks.world()
-    mask = torch.zeros(rows, rows * size, dtype=torch.bool, device=device)
-    mask.diagonal(rank * rows).fill_(True)
-    return mask
+        return 2 - 2 * (p * in_blocks(aim, len(k), len(everyone))).sum(1).mean()
 
 
 class SymmetricContrast(Objective):
@@ -228,7 +224,8 @@ class SymmetricContrast(Objective):
 
     def __init__(self, temperature: float = 0.2, distillation: float = 0.2) -> None:
         super().__init__()
-        self.temperature, self.distillation = _positive(temperature), _positive(distillation)
+        check_positive(temperature=temperature, distillation=distillation)
+        self.temperature, self.distillation = temperature, distillation
 
     def forward(self, z1: Tensor, z2: Tensor, p1: Tensor, p2: Tensor, f1: Tensor, f2: Tensor) -> Tensor:
         return torch.stack(list(self.terms(z1, z2, p1, p2, f1, f2).values())).sum()
@@ -242,12 +239,15 @@ class SymmetricContrast(Objective):
             for pair in ((z1, z2), (p1, p2), (f1.detach(), f2.detach()))
         )
         all_z, all_f = ranks.gather(z), ranks.gather(f)
-        own = own_columns(len(z), z.device).repeat(1, 2)
+        first = first_of(len(z))
         other = z.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
 
         def log_sum(rows: Tensor, temperature: float) -> Tensor:
-            found = torch.cat((rows @ all_z.T, rows @ all_f.T), 1) / temperature
-            return found.masked_fill(own, -torch.inf).logsumexp(1)
+            def block(part: slice) -> Tensor:
+                found = (leave_out_own(rows[part] @ x.T / temperature, first + part.start) for x in (all_z, all_f))
+                return torch.cat(list(found), 1).logsumexp(1)
+
+            return in_blocks(block, len(rows), 2 * len(all_z))
 
         t, d = self.temperature, self.distillation
         return {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
-from tacit.objectives.contrastive import in_blocks, leave_out_own
+from tacit.objectives.blocks import in_blocks, leave_out_own
 from tacit.objectives.learned import Learned
 from tacit.objectives.supervisory import Context, Supervisory
 from tacit.parts import ranks

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tacit.objectives.base import check_positive
+
 
 def soft_permutation(values: Tensor, steepness: float = 1.0) -> Tensor:
     """How likely each value takes each place in ascending order, by a relaxed odd-even sorting network.
@@ -31,8 +33,7 @@ def soft_permutation(values: Tensor, steepness: float = 1.0) -> Tensor:
     """
     if values.ndim != 2 or values.shape[1] < 1:
         raise ValueError(f"values to sort have shape [batch, n], not {list(values.shape)}")
-    if not steepness > 0:
-        raise ValueError(f"steepness must be positive, not {steepness}")
+    check_positive(steepness=steepness)
     n = values.shape[1]
     # Values and places travel together: row 0 holds the values, the others the shares of each place's inputs.
     identity = torch.eye(n, dtype=values.dtype, device=values.device).expand(len(values), n, n)

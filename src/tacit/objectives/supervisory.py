@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from tacit.objectives.contrastive import leave_out_own
+from tacit.objectives.blocks import leave_out_own
 from tacit.objectives.learned import squared_distance
 from tacit.parts import ranks
 

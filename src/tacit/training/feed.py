@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from tacit.data import Batch, Source, order
+from tacit.data import Batch, Source, moved, order
 from tacit.parts.draws import Draws
 from tacit.views.base import Views
 
@@ -88,7 +88,7 @@ def once(source: Source, view: Views, device: torch.device, labels: bool, size: 
     for batch in source.batches(size):
         if not labels:
             batch.pop("y", None)
-        batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+        batch = moved(batch, device)
         batch["views"] = view(batch, Draws.seeded(0, device=device))
         yield batch
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tacit.data import Batch, Source
+from tacit.data import Source, moved
 from tacit.evaluation.geometry import alignment, spread, uniformity
 from tacit.evaluation.rankme import rankme
 from tacit.methods.base import Method, embed
@@ -62,9 +62,7 @@ class Watch:
         sample: int = 256,
     ) -> None:
         index = torch.linspace(0, len(source) - 1, min(sample, len(source))).long()
-        batch: Batch = {
-            k: v.to(device) if isinstance(v, Tensor) else v for k, v in source.batch(index).items() if k != "y"
-        }
+        batch = moved({k: v for k, v in source.batch(index).items() if k != "y"}, device)
         self.seen = evaluation(batch, Draws.seeded(seed, device=device))[0]
         self.views = training(batch, Draws.seeded(seed, 0x3A7C4, device=device))
         self.verdict = Verdict()
