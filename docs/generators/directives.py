@@ -102,7 +102,16 @@ def picture(argument: str) -> str:
 
 def claim_table(prefix: str) -> str:
     """The stored results of claims; pages of the catalogue lie under PREFIX."""
-    return results.claim_table({e.name: f"{prefix}{entries.path_of(e)}" for e in catalogue()})
+    return results.claim_table(_links(prefix))
+
+
+def zoo(prefix: str) -> str:
+    """What every method reached on one data set; pages of the catalogue lie under PREFIX."""
+    return results.zoo(_links(prefix))
+
+
+def _links(prefix: str) -> dict[str, str]:
+    return {e.name: f"{prefix}{entries.path_of(e)}" for e in catalogue()}
 
 
 def listing(argument: str) -> str:
@@ -136,4 +145,5 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "options": options,
     "picture": picture,
     "recipes": recipes,
+    "zoo": zoo,
 }

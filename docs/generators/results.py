@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from statistics import mean, stdev
 from typing import Any
 
 from generators.markdown import table
@@ -12,6 +13,8 @@ from generators.source import ROOT
 CLAIMS = ROOT / "claims" / "results"
 FIGURES = ROOT / "docs" / "benchmarks"
 SCRIPTS = ROOT / "benchmarks"
+PAGES = {"zoo": "methods.md"}
+"""Benchmarks whose figures are shown elsewhere."""
 
 
 def claims() -> list[dict[str, Any]]:
@@ -73,12 +76,48 @@ def benchmarks() -> str:
         if doc is None or "__main__" not in text:
             continue
         parts += [f"## {script.stem.replace('_', ' ')}", doc.replace("``", "`")]
+        if script.stem in PAGES:
+            parts.append(f"Its figures have [a page of their own]({PAGES[script.stem]}).")
+            continue
         stored = [FIGURES / f"{script.stem}.json", *sorted(FIGURES.glob(f"{script.stem}-*.json"))]
         shown = [path for path in stored if path.exists()]
         parts += [figures(json.loads(path.read_text(encoding="utf-8"))) for path in shown]
         if not shown:
             parts.append("No figures are stored yet.")
     return "\n\n".join(parts) or "There are no benchmarks yet."
+
+
+def zoo(links: dict[str, str]) -> str:
+    """All methods on one data set, a line each: mean and standard deviation over the seeds, the best k-NN first."""
+    path = FIGURES / "zoo.json"
+    if not path.exists():
+        return "No figures are stored yet."
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for row in stored["rows"]:
+        by_method.setdefault(row["method"], []).append(row)
+    lines = []
+    for name, rows in by_method.items():
+        knn, linear = ([row[metric]["trained"] for row in rows] for metric in ("knn", "linear"))
+        beats = all(row[m]["trained"] > max(row[m]["raw"], row[m]["random"]) for row in rows for m in ("knn", "linear"))
+        others = (_mean([row["rankme"]["trained"] for row in rows]), f"{mean([row['seconds'] for row in rows]):.0f}")
+        linked = f"[{name}]({links[name]})" if name in links else name
+        shown = (_spread(knn), _spread(linear), *others, "yes" if beats else "no", len(rows))
+        lines.append((mean(knn), (linked, rows[0]["encoder"], *shown)))
+    lines.sort(key=lambda line: -line[0])
+    yardsticks = []
+    for title, of in (("raw pixels", "raw"), ("random encoder, convnet", "random"), ("random encoder, vit", "random")):
+        fits = [r for r in stored["rows"] if title.split(", ")[-1] in (r["encoder"], title)]
+        if fits:
+            values = (_spread([row[metric][of] for row in fits]) for metric in ("knn", "linear"))
+            yardsticks.append((f"*{title}*", "", *values, _mean([row["rankme"][of] for row in fits]), "–", "–", ""))
+    header = ("method", "encoder", "k-NN %", "linear %", "RankMe", "s", "beats raw and random, every seed", "seeds")
+    about = f"{hardware(stored['hardware'])}, {stored['threads']} thread a run."
+    return "\n\n".join([about, table(header, [*yardsticks, *(line for _, line in lines)])])
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{mean(values):.1f}"
 
 
 def figures(value: Any, title: str = "") -> str:

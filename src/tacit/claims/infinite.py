@@ -62,7 +62,7 @@ def tasks(seed: int) -> list[Digits]:
     """Three data sets that differ in classes and in looks."""
     rows = []
     for classes, clutter, inverted in (((0, 4), 0, False), ((4, 7), 0, True), ((7, 10), 2, False)):
-        drawn = digits(seed, train=3000, test=1500, clutter=clutter, scale=(1.8, 2.6))
+        drawn = digits(seed, train=2400, test=1000, clutter=clutter, scale=(1.8, 2.6))
         keep, test = (np.isin(y, range(*classes)) for y in (drawn.y, drawn.y_test))
         x, x_test = drawn.x[keep], drawn.test[test]
         rows.append(

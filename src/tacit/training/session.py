@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from tacit.console import Bar
 from tacit.environment import facts
-from tacit.errors import MissingExtra, RunError, TrainingStopped
+from tacit.errors import RunError, TrainingStopped
 from tacit.files import write, write_json
 from tacit.methods.base import Method
 from tacit.training import checkpoints
 from tacit.training.feed import once
+from tacit.training.loggers import made
 from tacit.training.loop import Outcome, State, train
 from tacit.training.optimisers import make_optimiser
 from tacit.training.plan import Plan
@@ -46,7 +47,7 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
         num_nodes=settings.nodes,
         strategy=settings.strategy,
         precision=cast(Any, settings.precision),
-        loggers=_logger(settings.logger, folder),
+        loggers=made(settings.logger, folder),
     )
     fabric.launch()
     method, views = plan.build()
@@ -71,6 +72,8 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
 
     if fabric.is_global_zero:
         write_json(folder / "environment.json", facts() | {"precision": settings.precision})
+        for logger in fabric.loggers:
+            logger.log_hyperparams(plan.config)
     outcome: Outcome | None = None
     why = ""
     with Bar(plan.config["method"]["name"], quiet=quiet or not fabric.is_global_zero) as bar:
@@ -83,6 +86,8 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
             why = str(error)
             raise
         finally:
+            for logger in fabric.loggers:
+                logger.finalize("success" if outcome else "failed")
             if fabric.is_global_zero and (outcome or why):
                 _leave(plan, method, views, watch, folder, outcome, why)
     fabric.barrier()  # the other ranks read what the first one leaves
@@ -141,23 +146,3 @@ def _start_from(method: Method, optimiser: torch.optim.Optimizer, earlier: State
 
 def _note(row: dict[str, float]) -> str:
     return f"loss {row['loss']:.3f}  {row['images_per_second']:,.0f} samples/s"
-
-
-def _logger(name: str, folder: Path) -> list[Any]:
-    if name == "tensorboard":
-        try:
-            from lightning_fabric.loggers import TensorBoardLogger
-
-            return [TensorBoardLogger(folder, name="tensorboard", version="")]
-        except ImportError:
-            raise MissingExtra("tensorboard", "tensorboard", "logger=tensorboard") from None
-    if name in ("wandb", "mlflow"):
-        try:
-            from lightning.pytorch import loggers
-
-            if name == "wandb":
-                return [loggers.WandbLogger(name=folder.name, save_dir=folder, project="tacit")]
-            return [loggers.MLFlowLogger("tacit", run_name=folder.name)]
-        except ImportError:
-            raise MissingExtra(name, name, f"logger={name}") from None
-    return []
