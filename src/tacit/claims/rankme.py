@@ -15,8 +15,9 @@ TRIED = (
     "Two sweeps on digits of 12 to 16 pixels, with lr {3e-4, 3e-3} for 5 epochs and {1e-3, 4e-3} for 8, gave -0.63 "
     "[-0.80, -0.47] and -0.57 [-0.83, -0.31]: runs at the lower rate stayed near their random start, which has a high "
     "rank and a poor probe. Larger digits are learned sooner: 2,500 of 14 to 21 pixels at 24×24 gave +0.41 "
-    "[-0.46, +1.28] and, with another number of threads, +0.30 [-0.66, +1.26], in five minutes. At either rate weight 25 "
-    "had the highest rank and the best probe of every seed, but the lower rate had the higher rank whatever the probe."
+    "[-0.46, +1.28] and, with another number of threads, +0.30 [-0.66, +1.26], in five minutes. At either rate "
+    "weight 25 had the highest rank and the best probe of every seed, but the lower rate had the higher rank, whatever "
+    "the probe."
 )
 OPTIONS = {"batch_size": 128, "epochs": 8, "hidden": 256, "out": 256, "views.flip": 0.0}
 
