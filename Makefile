@@ -44,15 +44,15 @@ $(BIN)/python:
 	fi
 
 .venv/.installed: $(BIN)/python pyproject.toml
-	@"$(UV)" pip install --quiet --python $(BIN)/python --editable .
+	@"$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --editable .
 	@touch $@
 
 .venv/.installed-test: $(BIN)/python pyproject.toml
-	@"$(UV)" pip install --quiet --python $(BIN)/python --editable ".[test]"
+	@"$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[test]"
 	@touch $@ .venv/.installed
 
 .venv/.installed-docs: $(BIN)/python pyproject.toml
-	@"$(UV)" pip install --quiet --python $(BIN)/python --editable ".[docs]"
+	@"$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[docs]"
 	@touch $@ .venv/.installed
 
 clean:
