@@ -1,9 +1,12 @@
 """The contrastive methods that are settings of the relation objective, and those with state per sample."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from tiny_encoders import TinyEncoder, batch_for, images
+from torch.nn.functional import normalize
 
 import tacit
 from tacit.errors import DataError, OptionError, RunError
@@ -59,10 +62,31 @@ def test_supcon_of_labels_of_their_own_is_simclr():
     torch.testing.assert_close(method(batch | {"y": torch.arange(8)})["loss"], simclr)
 
 
+def test_supcon_with_a_queue_is_supcon_over_key_and_filled_rows():
+    method = build("supcon-moco", queue=8, out=4, temperature=0.3)
+    for step in range(3):
+        batch = images(3, seed=10 * step) | {"y": torch.tensor([0, 1, 0])}
+        rows, labels = method.queue.read()
+        filled = 3 * step
+        loss = method(copy.deepcopy(batch))["loss"]
+        first, second = batch["views"]
+        q = normalize(method.projector(method.encoder(first["x"])))
+        k = normalize(method.teacher_projector(method.teacher_encoder(second["x"])))
+        expected = 0.0
+        for i in range(3):
+            scores = torch.cat([(q[i] * k[i]).sum()[None], rows @ q[i]]) / 0.3
+            positive = [0, *(1 + j for j in range(min(filled, 8)) if int(labels[j]) == int(batch["y"][i]))]
+            expected -= sum(scores.log_softmax(0)[p] for p in positive) / len(positive) / 3
+        torch.testing.assert_close(loss, expected)
+    assert method.queue.filled.all()
+
+
 def test_supcon_needs_labels(tmp_path):
     x = np.zeros((20, 1, 16, 16), dtype=np.uint8)
     with pytest.raises(DataError, match="the data has none"):
         tacit.pretrain(x, "supcon", steps=1, batch_size=4, out=tmp_path / "run", quiet=True)
+    with pytest.raises(DataError, match="labels"):
+        tacit.pretrain(x, "supcon-moco", steps=1, batch_size=4, out=tmp_path / "other", quiet=True)
 
 
 PAIRS = [
