@@ -13,8 +13,13 @@ from tacit.run import Run
 
 BATCH = 64
 OPTIONS = {
-    "batch_size": BATCH, "epochs": 10, "lr": 2e-3, "autoencoder_epochs": 5, "views.flip": 0.0, "encoder.width": 16,
+    "batch_size": BATCH, "epochs": 20, "lr": 2e-3, "autoencoder_epochs": 5, "encoder.width": 24, "views.flip": 0.0,
+    "views.crop_scale": (0.4, 1.0),
 }  # fmt: skip
+NOTE = (
+    "ten classes in batches of 64 collide whatever the clusters: only near duplicates are avoided, and the latents of "
+    "five epochs of the autoencoder hardly follow classes (pairs of one class: 9.9% of all, guided 9.8%)"
+)
 
 
 class Unguided(GSimCLR):
@@ -30,10 +35,11 @@ class Unguided(GSimCLR):
     baseline="random batches",
     method="g-simclr, 64 clusters",
     metric="linear probe accuracy, %",
-    data="2,000 scattered digits at 24×24 without clutter, 1,000 of other writers to test",
+    data="1,000 scattered digits of 14 to 21 pixels at 24×24 without clutter, 2,000 of other writers to test",
+    seeds=(0, 1, 2, 3, 4),
 )
 def g_simclr(trial: Trial) -> Result:
-    data = digits(trial.seed, train=2000)
+    data = digits(trial.seed, train=1000, test=2000, scale=(1.8, 2.6))
     labels = torch.from_numpy(data.y)
 
     def measure(run: Run) -> dict[str, float]:
@@ -45,5 +51,4 @@ def g_simclr(trial: Trial) -> Result:
 
     shared = OPTIONS | {"seed": trial.seed}
     arms = {kind.__name__: trained(data.x, kind, measure, **shared) for kind in (Unguided, GSimCLR)}
-    note = "ten classes in batches of 64 collide whatever the clusters: only near duplicates are avoided"
-    return Result(arms["Unguided"]["linear"], arms["GSimCLR"]["linear"], {"arms": arms, "note": note})
+    return Result(arms["Unguided"]["linear"], arms["GSimCLR"]["linear"], {"arms": arms, "note": NOTE})

@@ -9,13 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import digits, probed, trained
+from tacit.claims.small import digits, probed, trained, untrained
 from tacit.data import Batch
-from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method
-from tacit.run import Run
 
-OPTIONS = {"batch_size": 64, "epochs": 8, "lr": 1e-3, "views.flip": 0.0, "encoder.width": 16}
+OPTIONS = {
+    "batch_size": 64, "epochs": 15, "lr": 2e-3, "encoder.width": 16, "views.flip": 0.0, "views.crop_scale": (0.4, 1.0),
+}  # fmt: skip
+BEFORE = (
+    "8 epochs on 2,000 digits of 12 to 16 pixels, lr 1e-3, seeds 0 to 2: 32.3 against 31.7, difference -0.5 "
+    "[-5.1, +4.1]: neither had learned"
+)
 
 
 class Rotation(Method):
@@ -40,26 +44,20 @@ class Rotation(Method):
     baseline="rotation pretext",
     method="relational-reasoning, four views",
     metric="linear probe accuracy, %",
-    data="2,000 scattered digits at 24×24 without clutter, 1,000 of other writers to test",
+    data="1,000 scattered digits of 14 to 21 pixels at 24×24 without clutter, 2,000 of other writers to test",
+    seeds=(0, 1, 2, 3, 4),
 )
 def relational_reasoning(trial: Trial) -> Result:
-    data = digits(trial.seed, train=2000)
+    data = digits(trial.seed, train=1000, test=2000, scale=(1.8, 2.6))
     shared = OPTIONS | {"seed": trial.seed}
-
-    def measure(run: Run) -> float:
-        return probed(data)(run)
-
-    def random(run: Run) -> float:
-        spaces = [torch.cat(list(run.stream(run.open(x), run.random_encoder()))) for x in (data.x, data.test)]
-        return 100 * linear_probe(spaces[0], data.y, spaces[1], data.y_test).accuracy
-
-    rotation = trained(data.x, Rotation, measure, **shared)
-    relation = trained(data.x, "relational-reasoning", measure, **shared)
+    rotation = trained(data.x, Rotation, probed(data), **shared)
+    relation = trained(data.x, "relational-reasoning", probed(data), **shared)
     notes: dict[str, object] = {}
     if trial.seed == 0:
-        notes["random_encoder"] = trained(data.x, Rotation, random, **(shared | {"epochs": 1}))
+        notes["tried_before"] = BEFORE
+        notes["untrained"] = trained(data.x, Rotation, untrained(data), **(shared | {"epochs": 1}))
         counts = {k: shared | {"views.count": k} for k in (2, 8)}
         notes["linear_by_views_at_equal_steps"] = {"4": relation} | {
-            str(k): trained(data.x, "relational-reasoning", measure, **options) for k, options in counts.items()
+            str(k): trained(data.x, "relational-reasoning", probed(data), **options) for k, options in counts.items()
         }
     return Result(rotation, relation, notes)

@@ -56,6 +56,21 @@ def probed(data: Digits, seed: int = 0) -> Callable[[Run], float]:
     return measure
 
 
+def untrained(data: Digits, seed: int = 0) -> Callable[[Run], dict[str, float]]:
+    """A measure: linear-probe accuracy without training, in percent, of the run's encoder at random and of pixels."""
+
+    def measure(run: Run) -> dict[str, float]:
+        blank = run.random_encoder()
+        spaces: dict[str, list[Any]] = {
+            "random_encoder": [torch.cat(list(run.stream(run.open(x), blank))) for x in (data.x, data.test)],
+            "pixels": [x.reshape(len(x), -1) / 255 for x in (data.x, data.test)],
+        }
+        probes = {name: linear_probe(a, data.y, b, data.y_test, seed=seed) for name, (a, b) in spaces.items()}
+        return {name: 100 * found.accuracy for name, found in probes.items()}
+
+    return measure
+
+
 def snapshots(name: str, shares: Sequence[float]) -> tuple[type[Method], list[tuple[float, dict[str, Any]]]]:
     """A method that keeps its encoder's weights at some shares of the training, and the list that they go to."""
     kept: list[tuple[float, dict[str, Any]]] = []
