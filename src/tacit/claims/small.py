@@ -18,6 +18,8 @@ from tacit.modalities.image.synthetic import SCALE, scattered_digits
 from tacit.run import Run
 
 RunOf = Callable[[Run], Any]
+GENTLE: dict[str, Any] = {"views.flip": 0.0, "views.crop_scale": (0.4, 1.0)}
+"""Views after which a digit is still that digit."""
 
 
 class Digits(NamedTuple):
@@ -52,6 +54,21 @@ def probed(data: Digits, seed: int = 0) -> Callable[[Run], float]:
 
     def measure(run: Run) -> float:
         return 100 * linear_probe(run.embed(data.x), data.y, run.embed(data.test), data.y_test, seed=seed).accuracy
+
+    return measure
+
+
+def untrained(data: Digits, seed: int = 0) -> Callable[[Run], dict[str, float]]:
+    """A measure: linear-probe accuracy without training, in percent, of the run's encoder at random and of pixels."""
+
+    def measure(run: Run) -> dict[str, float]:
+        blank = run.random_encoder()
+        spaces = {
+            "random_encoder": [torch.cat(list(run.stream(run.open(x), blank))) for x in (data.x, data.test)],
+            "pixels": [x.reshape(len(x), -1) / 255 for x in (data.x, data.test)],
+        }
+        probes = {name: linear_probe(a, data.y, b, data.y_test, seed=seed) for name, (a, b) in spaces.items()}
+        return {name: 100 * found.accuracy for name, found in probes.items()}
 
     return measure
 
