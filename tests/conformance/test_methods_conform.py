@@ -165,7 +165,7 @@ NOT_YET = {
     "i-jepa": "the teacher's tokens say little after 300 steps",
     "dispersive": "a denoiser that gains less than two points over its random start in 300 steps",
     "mls": "learned in one of three tries; the labels of so small a dictionary say little at first",
-    "t-regs": "the paper's weights all but collapse the projection of so small a batch",
+    "t-regs": "a tree moves two neighbours of each sample at a time, and 300 steps spread but do not yet teach",
 }
 """Methods that 300 steps of 50 samples did not bring past a random encoder, and what is known of why."""
 

@@ -268,6 +268,17 @@ def test_options_override_every_view() -> None:
     assert not torch.equal(made[0]["theta"], made[2]["theta"])
 
 
+@pytest.mark.parametrize(("name", "plain"), [("pair-and-plain", 2), ("plain-and-view", 0)])
+def test_a_plain_view_beside_others_stays_the_image(name: str, plain: int) -> None:
+    x = photos(8)
+    made = make_views(name, spec(), flip=1.0, crop_scale=(0.3, 0.5))({"x": x}, Draws.seeded(0))
+    (image,) = evaluation_view(spec())({"x": x})
+    for view, found in enumerate(made):
+        assert torch.allclose(found["x"], image["x"], atol=1e-5) == (view == plain)
+    (alone,) = make_views("plain", spec(), flip=1.0)({"x": x}, Draws.seeded(0))
+    assert torch.allclose(alone["x"], image["x"].flip(3), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import digits, linear_r2, tinted, trained
+from tacit.claims.small import GENTLE, digits, linear_r2, tinted, trained
 from tacit.evaluation.knn import knn_accuracy
 from tacit.methods.contrastive.simclr import SimCLR
 from tacit.parts.reweight import ReweightHead
 from tacit.run import Run
 
 OPTIONS: dict[str, Any] = {
-    "batch_size": 128, "epochs": 8, "lr": 2e-3, "encoder.width": 24, "views.flip": 0.0, "views.hue": 0.5,
+    "batch_size": 128, "epochs": 10, "lr": 4e-3, "encoder.width": 16, **GENTLE, "views.hue": 0.5,
     "views.gray": 0.0,
 }  # fmt: skip
 
@@ -34,10 +34,12 @@ class Fixed(SimCLR):
     baseline="simclr, projection",
     method="simclr, embedding",
     metric="R² of the hue, linear",
-    data="2,000 scattered digits at 20×20 in a random hue, 1,000 of other writers to test; views of any hue",
+    data="1,500 scattered digits of 15 to 20 pixels at 20×20 in a random hue, 1,000 of other writers to test; views of "
+    "any hue",
+    seeds=(0, 1, 2, 3, 4),
 )
 def projection_head(trial: Trial) -> Result:
-    data = digits(trial.seed, train=2000, test=1000, size=20)
+    data = digits(trial.seed, train=1500, test=1000, size=20, scale=(1.9, 2.5))
     (x, _), (test, hue) = tinted(data.x, trial.seed), tinted(data.test, trial.seed + 1)
 
     def measure(run: Run) -> dict[str, float]:
@@ -54,9 +56,11 @@ def projection_head(trial: Trial) -> Result:
 
     shared = OPTIONS | {"seed": trial.seed}
     learned = trained(x, "simclr", measure, **shared)
-    notes: dict[str, Any] = {"learned_head": learned, "linear_theory": theory(trial.seed)}
-    for name, kappa in (("no_head", 1.0), ("reweighting_head", 0.98)):
-        notes[name] = trained(x, Fixed, measure, **shared, kappa=kappa)
+    notes: dict[str, Any] = {"learned_head": learned}
+    if trial.seed == 0:
+        notes["linear_theory"] = theory(trial.seed)
+        for name, kappa in (("no_head", 1.0), ("reweighting_head", 0.98)):
+            notes[name] = trained(x, Fixed, measure, **shared, kappa=kappa)
     return Result(learned["projection_hue_r2"], learned["embedding_hue_r2"], notes)
 
 

@@ -18,6 +18,8 @@ from tacit.modalities.image.synthetic import SCALE, scattered_digits
 from tacit.run import Run
 
 RunOf = Callable[[Run], Any]
+GENTLE: dict[str, Any] = {"views.flip": 0.0, "views.crop_scale": (0.4, 1.0)}
+"""Views after which a digit is still that digit."""
 
 
 class Digits(NamedTuple):

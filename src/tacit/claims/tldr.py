@@ -10,47 +10,65 @@ from sklearn.preprocessing import normalize
 from sklearn.random_projection import GaussianRandomProjection
 
 from tacit.claims.harness import Result, Trial, experiment
+from tacit.claims.small import GENTLE, digits, trained
 from tacit.evaluation.knn import knn_accuracy, neighbours
+from tacit.run import Run
 from tacit.sklearn import TLDR
 
+DESCRIPTORS: dict[str, Any] = {"batch_size": 128, "epochs": 10, "lr": 4e-3, "encoder.width": 16, **GENTLE}
 OPTIONS: dict[str, Any] = {"projector": "mlp-1-256", "batch_size": 256, "epochs": 50, "learning_rate": 1.0}
 """The rate is five times the paper's: with its 0.2 the 250 steps that this little data gives end far from converged."""
 COMPONENTS = 8
+BEFORE = (
+    "on the 64 pixels of digits, neither whitened, seeds 0 to 2: PCA 92.0, 90.2, 91.8; TLDR 90.8, 90.4, 93.1; there "
+    "the directions of most variance tell digits apart, and neighbours know no more"
+)
 
 
 @experiment(
     name="tldr",
-    statement="A linear map learned from neighbours keeps classes apart better than PCA's at few dimensions.",
+    statement="A linear map learned from neighbours keeps more of image descriptors than PCA at few dimensions, both "
+    "followed by whitening and unit length as in the paper.",
     baseline="PCA",
     method="TLDR (linear encoder)",
     metric="k-NN (k=5) accuracy in 8 dimensions, %",
-    data="1,287 digits at 8×8 (64 pixels) less a tenth drawn by the seed; 510 of other writers to test",
+    data="descriptors of 128 numbers by 10 epochs of simclr, of 1,500 scattered digits of 15 to 20 pixels at 20×20 "
+    "and of 2,000 of other writers to test",
+    seeds=(0, 1, 2, 3, 4),
 )
 def tldr(trial: Trial) -> Result:
-    from sklearn.datasets import load_digits
+    data = digits(trial.seed, train=1500, test=2000, size=20, scale=(1.9, 2.5))
 
-    from tacit.modalities.image.synthetic import FIRST_TEST
+    def embedded(run: Run) -> tuple[np.ndarray, np.ndarray]:
+        return run.embed(data.x), run.embed(data.test)
 
-    images, labels = load_digits(return_X_y=True)
-    kept = np.sort(np.random.default_rng(trial.seed).permutation(FIRST_TEST)[: FIRST_TEST * 9 // 10])
-    x, y, test, y_test = images[kept] / 16, labels[kept], images[FIRST_TEST:] / 16, labels[FIRST_TEST:]
+    x, test = trained(data.x, "simclr", embedded, **DESCRIPTORS, seed=trial.seed)
 
     def measure(model: Any) -> dict[str, float]:
-        spaces = [normalize(model.transform(part)) for part in (model.fit(x) and x, test)]
-        _, near = neighbours(spaces[1], spaces[1], len(test) - 1, exclude_self=True)
-        accuracy = knn_accuracy(spaces[0], y, spaces[1], y_test, k=5, weighting="uniform")
-        return {"knn": 100 * accuracy, "map": 100 * mean_average_precision(near, y_test)}
+        spaces = [model.transform(part) for part in (model.fit(x) and x, test)]
+        whitener = PCA(whiten=True, random_state=0).fit(spaces[0])
+        plain = scores(*(normalize(part) for part in spaces))
+        return scores(*(normalize(whitener.transform(part)) for part in spaces)) | {"knn_unwhitened": plain["knn"]}
+
+    def scores(bank: np.ndarray, queries: np.ndarray) -> dict[str, float]:
+        _, near = neighbours(queries, queries, len(queries) - 1, exclude_self=True)
+        accuracy = knn_accuracy(bank, data.y, queries, data.y_test, k=5, weighting="uniform")
+        return {"knn": 100 * accuracy, "map": 100 * mean_average_precision(near, data.y_test)}
 
     def learned(dimensions: int = COMPONENTS, **options: Any) -> dict[str, float]:
         return measure(TLDR(dimensions, **OPTIONS | {"random_state": trial.seed} | options))
 
     arms = {"pca": measure(PCA(COMPONENTS, random_state=trial.seed)), "tldr": learned()}
-    notes: dict[str, Any] = {**arms, "tldr_mlp": learned(encoder="mlp-1-128"), "noise": learned(pairs="noise")}
-    notes["random_projection"] = measure(GaussianRandomProjection(COMPONENTS, random_state=trial.seed))
+    notes: dict[str, Any] = {**arms}
     if trial.seed == 0:
-        notes["learning_rate_0.2"] = learned(learning_rate=0.2)
+        notes["noise"] = learned(pairs="noise")
+        notes["random_projection"] = measure(GaussianRandomProjection(COMPONENTS, random_state=0))
+        notes["tldr_mlp"] = learned(encoder="mlp-1-128")
         notes["by_neighbours"] = {str(k): learned(n_neighbors=k) for k in (1, 100)}
-        notes["by_dimensions"] = {str(d): {"pca": measure(PCA(d, random_state=0)), "tldr": learned(d)} for d in (32,)}
+        notes["by_dimensions"] = {
+            str(d): {"pca": measure(PCA(d, random_state=0)), "tldr": learned(d)} for d in (16, 32)
+        }
+        notes["tried_before"] = BEFORE
     return Result(arms["pca"]["knn"], arms["tldr"]["knn"], notes)
 
 

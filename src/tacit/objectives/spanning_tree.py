@@ -125,7 +125,7 @@ class TRegs(Objective):
 
     crosses: ClassVar[Crossing] = "gather"
 
-    def __init__(self, beta: float = 10.0, gamma: float = 1.0, lambda_: float = 10.0) -> None:
+    def __init__(self, beta: float = 0.2, gamma: float = 1.0, lambda_: float = 10.0) -> None:
         super().__init__()
         self.beta = beta
         self.regulariser = TReg(gamma, lambda_)

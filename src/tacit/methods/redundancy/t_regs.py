@@ -30,7 +30,8 @@ class TRegs(JointEmbedding):
         hidden, out: widths of the projector ``dim -> hidden -> hidden -> out``.
         beta: weight of the agreement of views.
         gamma: weight of the tree's length.
-        lambda_: weight of the distance from the sphere, > 0. The three are ours.
+        lambda_: weight of the distance from the sphere, > 0. The three are ours; where beta is as large as lambda,
+            points gain more by lying close together on the sphere than by a long tree, and all but collapse.
         norm: normalisation in the projector.
     """
 
@@ -40,7 +41,7 @@ class TRegs(JointEmbedding):
         *,
         hidden: int = 512,
         out: int = 256,
-        beta: float = 10.0,
+        beta: float = 0.2,
         gamma: float = 1.0,
         lambda_: float = 10.0,
         norm: Norm = "batch",

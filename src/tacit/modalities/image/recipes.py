@@ -139,9 +139,9 @@ def resolve(name: str, spec: Spec, **options: Any) -> list[Recipe]:
     """The recipes of each view for images of ``spec.size``, with every open value filled in.
 
     Args:
-        options: fields of :class:`Recipe` to override in all views but those that show an image as it is beside others,
-            or, with ``local_`` before them, in the smaller views of a recipe that has such; and ``count``: how many
-            views (the recipe's views are repeated in turn, or its smaller views alone where it has such).
+        options: fields of :class:`Recipe` to override in all views (of a plain view beside others only ``side``), or,
+            with ``local_`` before them, in the smaller views of a recipe that has such; and ``count``: how many views
+            (the recipe's views are repeated in turn, or its smaller views alone where it has such).
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
@@ -163,12 +163,11 @@ def resolve(name: str, spec: Spec, **options: Any) -> list[Recipe]:
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     apart = {key.removeprefix(PREFIX): options.pop(key) for key in [*options] if key.startswith(PREFIX)}
     made = []
-    as_they_are = {PLAIN} if len(set(base)) > 1 else set()
     for recipe in itertools.islice(itertools.chain(base, itertools.cycle(local or base)), count):
-        if recipe in as_they_are:
-            made.append(recipe)
-            continue
-        changed = replace(recipe, **(options | apart if recipe.side < 1 else options))
+        own = options | apart if recipe.side < 1 else options
+        if recipe is PLAIN and len(set(base)) > 1:  # beside other views it stays the image as it is
+            own = {key: value for key, value in options.items() if key == "side"}
+        changed = replace(recipe, **own)
         scale = changed.crop_scale or _crop_scale(min(spec.size) >= SMALL, bool(local), recipe.side < 1)
         made.append(replace(changed, crop_scale=scale))
     return made
