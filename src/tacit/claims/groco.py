@@ -14,6 +14,10 @@ BEFORE = (
     "12 epochs on 2,500 digits of 12 to 16 pixels, width 16, simclr at t=0.5, seeds 0 to 2: 44.7 against 51.3, "
     "difference +6.6 [-4.0, +17.2]"
 )
+SEEN = (
+    "better in four of five seeds, and with a linear probe in all five (1.1 on average): the gain is of the size of "
+    "the noise between trainings"
+)
 
 
 @experiment(
@@ -40,5 +44,5 @@ def groco(trial: Trial) -> Result:
         four = shared | {"epochs": 12, "views.count": 4}
         arms["groco, four views, as many passes"] = trained(data.x, "groco", measure, **four)
         arms["untrained"] = trained(data.x, "simclr", untrained(data), **(shared | {"epochs": 1}))
-    notes = {"arms": arms} | ({"tried_before": BEFORE} if trial.seed == 0 else {})
+    notes = {"arms": arms} | ({"tried_before": BEFORE, "looked_at": SEEN} if trial.seed == 0 else {})
     return Result(arms["simclr"]["knn"], arms["groco"]["knn"], notes)
