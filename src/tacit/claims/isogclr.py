@@ -8,13 +8,20 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import digits, trained
+from tacit.claims.small import digits, trained, untrained
 from tacit.evaluation.probe import linear_probe
 from tacit.run import Run
 
 LARGEST, RATIO = 300, 50
-OPTIONS = {"batch_size": 64, "epochs": 16, "lr": 2e-3, "hidden": 256, "out": 64, "views.flip": 0.0}
+OPTIONS = {
+    "batch_size": 64, "epochs": 25, "lr": 2e-3, "encoder.width": 24, "hidden": 256, "out": 64, "views.flip": 0.0,
+    "views.crop_scale": (0.4, 1.0),
+}  # fmt: skip
 FIXED = (0.1, 0.5)
+SEEN = (
+    "on another seed after 40 epochs: simclr 76.8 at t=0.1 and 73.4 at 0.2 and 0.5, sogclr 73.2, isogclr 76.2 with "
+    "rho=0.4 and 74.2 with 0.8; learned temperatures hardly differ between classes"
+)
 
 
 @experiment(
@@ -23,10 +30,11 @@ FIXED = (0.1, 0.5)
     baseline="simclr, best of t = 0.1 and 0.5 by test accuracy",
     method="isogclr",
     metric="linear probe accuracy on balanced classes, %",
-    data="scattered digits at 20×20 without clutter, 300 of the largest class to 6 of the smallest; 1,000 to test",
+    data="839 scattered digits of 14 to 21 pixels at 24×24 without clutter, 300 of the largest class to 6 of the "
+    "smallest; 2,000 of other writers to test",
 )
 def isogclr(trial: Trial) -> Result:
-    data = digits(trial.seed, train=10 * (LARGEST + 100), size=20)
+    data = digits(trial.seed, train=10 * (LARGEST + 150), test=2000, scale=(1.8, 2.6))
     rng = np.random.default_rng(trial.seed)
     order = rng.permutation(10)
     sizes = {int(c): round(LARGEST * RATIO ** (-rank / 9)) for rank, c in enumerate(order)}
@@ -51,9 +59,14 @@ def isogclr(trial: Trial) -> Result:
     parts = {"all": np.ones(len(tail), bool), "head": ~tail, "tail": tail}
     arms: dict[str, tuple[str, dict[str, object]]] = {
         **{f"simclr t={t}": ("simclr", {"temperature": t}) for t in FIXED},
-        "sogclr": ("isogclr", {"eta": 0.0}),
         "isogclr": ("isogclr", {}),
     }
+    if trial.seed == 0:
+        arms["sogclr"] = ("isogclr", {"eta": 0.0})
     found = {n: trained(x, m, measure, **OPTIONS, **options, seed=trial.seed) for n, (m, options) in arms.items()}
+    if trial.seed == 0:
+        whole = data._replace(x=data.x[balanced], y=data.y[balanced])
+        found["looked_at"] = {"text": SEEN}
+        found["untrained"] = trained(x, "simclr", untrained(whole), **(OPTIONS | {"epochs": 1}))
     best = max(found[f"simclr t={t}"]["all"] for t in FIXED)
     return Result(best, found["isogclr"]["all"], found)

@@ -13,9 +13,18 @@ from tacit.modalities.image.synthetic import scattered_digits
 from tacit.run import Run
 
 OPTIONS = {
-    "batch_size": 64, "epochs": 10, "lr": 2e-3, "queue": 1024, "hidden": 256, "views.flip": 0.0, "encoder.width": 16,
+    "batch_size": 64, "epochs": 20, "lr": 2e-3, "queue": 512, "hidden": 256, "encoder.width": 16, "views.flip": 0.0,
+    "views.crop_scale": (0.4, 1.0),
 }  # fmt: skip
-MOST = 4
+CELL, PLACES = 20, 4
+BEFORE = (
+    "10 epochs on 2,000 scenes at 32×32 of overlapping digits of 8 to 12 pixels, width 16, seeds 0 to 2: 30.4 against "
+    "31.2, difference +0.8 [-0.6, +2.2]; 27 is what chance gives"
+)
+SEEN = (
+    "on another seed, with rates of 1.5e-3 to 4e-3, 1,500 or 5,000 scenes and crops from 0.4 or 0.6 of the area, "
+    "neither encoder did clearly better than one at random: perhaps scenes can be told apart without their digits"
+)
 
 
 @experiment(
@@ -24,33 +33,41 @@ MOST = 4
     baseline="moco-v2",
     method="mls, 5 labels",
     metric="mean average precision of a linear multi-label probe, %",
-    data="2,000 scenes of 2 to 4 digits at 32×32, 1,000 of other writers to test",
+    data="1,000 scenes of 2 to 4 digits of 14 to 19 pixels, each in a quarter of 40×40; 1,000 of other writers to test",
 )
 def mls(trial: Trial) -> Result:
-    train, test = scenes("train", 2000, trial.seed), scenes("test", 1000, trial.seed)
+    train, test = scenes("train", 1000, trial.seed), scenes("test", 1000, trial.seed)
     shared = OPTIONS | {"seed": trial.seed}
 
-    def measure(run: Run) -> float:
-        return mean_precision(run.embed(train[0]), train[1], run.embed(test[0]), test[1])
-
     def observed(run: Run) -> dict[str, Any]:
-        return {"map": measure(run), "jaccard": agreement(run, *train)}
+        row = {"map": score(run.embed(train[0]), run.embed(test[0])), "jaccard": agreement(run, *train)}
+        if trial.seed == 0:
+            blank = run.random_encoder()
+            spaces = [torch.cat(list(run.stream(run.open(x), blank))).numpy() for x in (train[0], test[0])]
+            row["map_of_random_encoder"] = score(*spaces)
+        return row
 
-    moco = trained(train[0], "moco-v2", measure, **shared)
-    counts = (1, 5, 20) if trial.seed == 0 else (5,)
-    arms = {str(k): trained(train[0], "mls", observed, **shared, labels=k) for k in counts}
-    return Result(moco, arms["5"]["map"], {"moco-v2": moco, "mls_by_labels": arms})
+    def score(a: np.ndarray, b: np.ndarray) -> float:
+        return mean_precision(a, train[1], b, test[1])
+
+    moco = trained(train[0], "moco-v2", observed, **shared)
+    found = trained(train[0], "mls", observed, **shared, labels=5)
+    notes: dict[str, Any] = {"moco-v2": moco, "mls": found}
+    if trial.seed == 0:
+        notes |= {"tried_before": BEFORE, "looked_at": SEEN}
+    return Result(moco["map"], found["map"], notes)
 
 
 def scenes(part: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 ``[N, 1, 32, 32]`` of 2 to 4 digits, and which digits: bool ``[N, 10]``."""
-    x, y = scattered_digits(part, count * MOST, seed, size=32, clutter=0, scale=(1.0, 1.5))
-    x, y = x.reshape(count, MOST, 1, 32, 32), y.reshape(count, MOST)
-    there = np.arange(MOST) < np.random.default_rng(seed).integers(2, MOST + 1, (count, 1))
+    """Images uint8 ``[N, 1, 40, 40]`` of a digit in 2 to 4 of their quarters, and which digits: bool ``[N, 10]``."""
+    x, y = scattered_digits(part, count * PLACES, seed, size=CELL, clutter=0, scale=(1.8, 2.4))
+    rng = np.random.default_rng((seed, part == "train"))
+    there = rng.permuted(np.arange(PLACES) < rng.integers(2, PLACES + 1, (count, 1)), axis=1)
     labels = np.zeros((count, 10), dtype=bool)
-    for i in range(MOST):
-        labels[there[:, i], y[there[:, i], i]] = True
-    return (x * there[:, :, None, None, None]).max(1), labels
+    for place, digit in zip(there.T, y.reshape(count, PLACES).T, strict=True):
+        labels[place, digit[place]] = True
+    cells = x.reshape(count, 2, 2, CELL, CELL) * there.reshape(count, 2, 2, 1, 1)
+    return cells.swapaxes(2, 3).reshape(count, 1, 2 * CELL, 2 * CELL).astype(np.uint8), labels
 
 
 def mean_precision(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:

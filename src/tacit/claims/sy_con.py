@@ -10,18 +10,23 @@ import numpy as np
 
 from tacit import api
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import Digits, digits, trained
+from tacit.claims.small import Digits, digits, trained, untrained
 from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method, Samples
 from tacit.methods.contrastive.sy_con import SyCON
 from tacit.run import Run
 
 TASKS = tuple((2 * t, 2 * t + 1) for t in range(5))
-STEPS = 60
+STEPS = 80
 OPTIONS = {
-    "batch_size": 64, "lr": 2e-3, "queue": 512, "hidden": 256, "views.flip": 0.0, "encoder.width": 16,
-    "schedule": "constant",
+    "batch_size": 64, "lr": 2e-3, "queue": 384, "hidden": 256, "encoder.width": 16, "schedule": "constant",
+    "method.momentum": 0.95, "final_momentum": 0.99, "views.flip": 0.0, "views.crop_scale": (0.4, 1.0),
 }  # fmt: skip
+"""The teacher is quick enough for tasks of few steps."""
+SEEN = (
+    "on another seed fine-tuning ended 0.7 below joint training, and at rates of 2e-3 and 6e-3 the first task's own "
+    "probe rose over the later tasks: what two digits teach serves the others, and nothing is forgotten"
+)
 
 
 class FineTune(SyCON):
@@ -37,20 +42,26 @@ class FineTune(SyCON):
     baseline="MoCo v2+, task after task",
     method="sy-con",
     metric="linear probe accuracy over all ten digits after the last task, %",
-    data="2,500 scattered digits at 24×24 without clutter in five tasks of two digits; 1,000 of other writers to test",
+    data="2,000 scattered digits of 14 to 21 pixels at 24×24 without clutter in five tasks of two digits; 2,000 of "
+    "other writers to test",
 )
 def sy_con(trial: Trial) -> Result:
-    data = digits(trial.seed, train=2500)
+    data = digits(trial.seed, train=2000, test=2000, scale=(1.8, 2.6))
     arms: dict[str, dict[str, float]] = {}
     streams: dict[str, tuple[type[Method], dict[str, Any]]] = {
         "fine-tune": (FineTune, {}),
         "sy-con": (SyCON, {}),
-        "own negatives only": (SyCON, {"earlier_in_plasticity": False, "present_in_stability": False}),
     }
+    if trial.seed == 0:
+        streams["own negatives only"] = SyCON, {"earlier_in_plasticity": False, "present_in_stability": False}
     for name, (method, options) in streams.items():
         arms[name] = stream(data, method, trial.seed, options)
-    joint = trained(data.x, FineTune, lambda run: accuracy(run, data), **OPTIONS, steps=5 * STEPS, seed=trial.seed)
-    notes = {"arms": arms, "joint": joint}
+    notes: dict[str, Any] = {"arms": arms}
+    if trial.seed == 0:
+        joint = OPTIONS | {"steps": 5 * STEPS}
+        notes["looked_at"] = SEEN
+        notes["joint"] = trained(data.x, FineTune, lambda run: accuracy(run, data), **joint, seed=trial.seed)
+        notes["untrained"] = trained(data.x, FineTune, untrained(data), **(OPTIONS | {"steps": 1}))
     return Result(arms["fine-tune"]["final"], arms["sy-con"]["final"], notes)
 
 
