@@ -63,7 +63,7 @@ def untrained(data: Digits, seed: int = 0) -> Callable[[Run], dict[str, float]]:
 
     def measure(run: Run) -> dict[str, float]:
         blank = run.random_encoder()
-        spaces = {
+        spaces: dict[str, list[Any]] = {
             "random_encoder": [torch.cat(list(run.stream(run.open(x), blank))) for x in (data.x, data.test)],
             "pixels": [x.reshape(len(x), -1) / 255 for x in (data.x, data.test)],
         }
