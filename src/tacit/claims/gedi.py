@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
@@ -13,7 +15,9 @@ from tacit.claims.harness import Result, Trial, experiment
 from tacit.methods.clustering.gedi import GEDI
 from tacit.parts.draws import Draws
 
-STEPS, BATCH, SIGMA = 2400, 200, 0.03
+STEPS, BATCH, SIGMA = 1000, 200, 0.03
+LANGEVIN: dict[str, Any] = {"langevin_steps": 12, "langevin_step": 0.01, "langevin_noise": 0.02**0.5}
+"""The noise's variance is twice the step: samples are those of the density itself, not of a power of it."""
 
 
 class Net(nn.Sequential):
@@ -47,9 +51,7 @@ def gedi(trial: Trial) -> Result:
 def clusters(x: Tensor, generative: float, seed: int) -> np.ndarray:
     """Which of two clusters each point is in after a training."""
     torch.manual_seed(seed)
-    method = GEDI(
-        Net(), clusters=2, generative=generative, langevin_steps=10, langevin_step=0.05, langevin_noise=0.1, hidden=100
-    )
+    method = GEDI(Net(), clusters=2, generative=generative, hidden=100, **LANGEVIN)
     optimiser = torch.optim.Adam(method.parameters(), 1e-3)
     for step in range(STEPS):
         draws = Draws.seeded(seed, step)

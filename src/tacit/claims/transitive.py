@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tacit.claims.harness import Result, Trial, experiment
-from tacit.claims.small import trained
+from tacit.claims.small import GENTLE, trained
 from tacit.data import Batch
 from tacit.evaluation.knn import knn_accuracy
 from tacit.methods.predictive.transitive import Transitive
@@ -21,8 +21,8 @@ from tacit.parts.draws import Draws, mix
 from tacit.run import Run
 
 COUNTS = {"train": 1200, "test": 500}
-SIDE, EPOCHS, BATCH = 20, 25, 100
-KNOWS = {"batch_size": 100, "epochs": 8, "lr": 2e-3, "views.flip": 0.0, "encoder.width": 16}
+SIDE, EPOCHS, BATCH = 20, 16, 100
+KNOWS: dict[str, Any] = {"batch_size": 100, "epochs": 12, "lr": 4e-3, "encoder.width": 16, **GENTLE}
 ARMS: dict[str, dict[str, Any]] = {
     "intra": {"inter": 0.0, "transitive": 0.0},
     "inter": {"intra": 0.0, "transitive": 0.0},
@@ -34,8 +34,8 @@ ARMS: dict[str, dict[str, Any]] = {
 def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """First and last frame of a turning, shrinking digit, uint8 ``[N, 1, 20, 20]`` each, and labels.
 
-    First frames are upright within 10 degrees and twice as large as written; last frames are turned by 90 and half
-    again as large as written.
+    First frames are upright within 10 degrees and 2.4 times as large as written; last frames are turned by 90 and
+    twice as large as written.
     """
     from sklearn.datasets import load_digits
 
@@ -46,7 +46,7 @@ def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     chosen = torch.randperm(len(labels[own]), generator=generator)[: COUNTS[part]]
     digits = torch.from_numpy(images[own]).float().view(-1, 1, 8, 8)[chosen] / 16
     frames = []
-    for turn, size in ((0.0, 2.0), (math.pi / 2, 1.5)):
+    for turn, size in ((0.0, 2.4), (math.pi / 2, 2.0)):
         angle = turn + math.radians(10) * (2 * torch.rand(len(chosen), generator=generator) - 1)
         shift = (torch.rand(len(chosen), 2, generator=generator) - 0.5) * 0.2
         cos, sin = angle.cos(), angle.sin()
@@ -65,7 +65,8 @@ def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     method="intra, inter and transitive pairs",
     metric="10-NN accuracy of first frames among other instances' last frames, %",
     data="1,200 tracks of digits that turn by 90° and shrink, two frames each, 500 tracks of other writers to test; "
-    "look-alikes by 8 epochs of simclr on first frames",
+    "look-alikes by 12 epochs of simclr on first frames",
+    seeds=(0, 1, 2, 3, 4),
 )
 def transitive(trial: Trial) -> Result:
     first, last, y = tracks("train", trial.seed)
@@ -76,6 +77,8 @@ def transitive(trial: Trial) -> Result:
         spec = run.spec
         views = [image.evaluation_view(spec)({"x": x})[0]["x"] for x in (first, last, test)]
         for name, weights in ARMS.items():
+            if trial.seed and name in ("intra", "inter"):
+                continue
             torch.manual_seed(trial.seed)
             method = Transitive(run_encoder(run), **weights)
             train(method, views[0], views[1], trial.seed)
