@@ -137,8 +137,11 @@ def build_parser() -> Parser:
     p.add_argument("--json", action="store_true", help="print JSON")
 
     p = verb(
-        "demo", "train on scattered digits and show what was learned", "  tacit demo\n  tacit demo --seed 1 --json\n"
+        "demo",
+        "train on made-up data and show what was learned",
+        "  tacit demo\n  tacit demo --modality series\n  tacit demo --seed 1 --json\n",
     )
+    p.add_argument("--modality", default="image", metavar="M", help="the kind of data (default: image)")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of data, weights and views (default: 0)")
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--json", action="store_true", help="print one JSON object")

@@ -121,7 +121,7 @@ def claim(args: Namespace) -> int:
 def demo(args: Namespace) -> None:
     from tacit import demos
 
-    result = demos.demo(seed=args.seed, out=args.out)
+    result = demos.demo(seed=args.seed, out=args.out, modality=args.modality)
     if args.json:
         print_json(result)
         return
