@@ -69,8 +69,8 @@ class Pieces:
 
 
 class TokenNet(nn.Module):
-    """An encoder with tokens (:class:`tacit.parts.tokens.TokenEncoder`): pieces, a linear embedding, sines and cosines of
-    their position, a transformer, and the mean over what it gives.
+    """An encoder with tokens (:class:`tacit.parts.tokens.TokenEncoder`): pieces, a linear embedding, sines and cosines
+    of their position, a transformer, and the mean over what it gives.
 
     A kind of data says in :meth:`cut` what the pieces are.
 
@@ -131,8 +131,8 @@ def pieces_of_line(
             beyond 1), so that a place means the same in samples of every length.
 
     Returns:
-        ``target``: ``[B, N, C * size]``; ``position``: ``[N, 1]``; ``valid``: bool ``[B, N]``, the pieces with something
-        real in them; ``known``: bool ``[B, N, C * size]``, the numbers that are. The last two are None without need.
+        ``target``: ``[B, N, C * size]``; ``position``: ``[N, 1]``; ``valid``: bool ``[B, N]``, the pieces that hold
+        something real; ``known``: bool ``[B, N, C * size]``, the numbers that are. Both are None without need.
     """
     batch, channels, width = x.shape
     count = -(-width // size)

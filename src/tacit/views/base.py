@@ -47,7 +47,7 @@ def join(views: list[View]) -> View:
         return views[0]
     made: View = {}
     for key, first in views[0].items():
-        parts = [view.get(key) for view in views]
+        parts: list[Any] = [view.get(key) for view in views]
         if key == "x" and not isinstance(first, Tensor):
             made[key] = type(first).join(parts)
         elif all(isinstance(part, Tensor) for part in parts):

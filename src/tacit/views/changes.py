@@ -1,8 +1,8 @@
 """Views made of transformations in a row: what a kind of data supplies are the transformations and their strengths.
 
-A :class:`Change` is one batched transformation. A chain is a tuple of them. :func:`chained` gives a kind all the recipes
-that methods ask for by name, made of its chains: ``strong``, ``weak`` (where order and place change but values do not),
-``local`` (small parts of a sample) and none at all.
+A :class:`Change` is one batched transformation. A chain is a tuple of them. :func:`chained` gives a kind all the
+recipes that methods ask for by name, made of its chains: ``strong``, ``weak`` (where order and place change but values
+do not), ``local`` (small parts of a sample) and none at all.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Scaling(Change):
 
 @dataclass(frozen=True)
 class MagnitudeWarp(Change):
-    """Each channel times a smooth curve ``exp(sigma * c(t))``; ``c`` is a sum of ``knots`` slow cosines, of variance 1."""
+    """Each channel times a smooth curve ``exp(sigma * c(t))``; ``c``: a sum of ``knots`` slow cosines, variance 1."""
 
     sigma: float = 0.2
     knots: int = 4

@@ -51,7 +51,7 @@ def wrap_encoder(module: nn.Module, spec: Spec) -> nn.Module:
 
 
 class DilatedNet(nn.Module):
-    """Residual blocks of dilated convolutions; the embedding is made of each channel's mean and largest value over time.
+    """Residual blocks of dilated convolutions; the embedding is of each channel's mean and largest value.
 
     Norms are over the channels of one step, so that neither padding nor other samples change what a sample gives.
 

@@ -159,7 +159,7 @@ def _items(x: Any, where: str) -> list[np.ndarray]:
         raise DataError(f"cannot read time series from {where}; give a table, an array [N, C, T] or a list of arrays")
     if not items:
         raise DataError(f"{where} has no series in it")
-    made = []
+    made: list[np.ndarray] = []
     for i, item in enumerate(items):
         array = item.detach().cpu().numpy() if isinstance(item, Tensor) else np.asarray(item)
         array = array[None] if array.ndim == 1 else array

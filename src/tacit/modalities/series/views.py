@@ -24,7 +24,7 @@ from tacit.modalities.series.changes import (
 from tacit.modalities.series.spec import Spec
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
-from tacit.views.changes import ROLES, Chain, Chained, Prepare, chained
+from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
 
 STRONG: Chain = (
     Crop(),
@@ -54,9 +54,9 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
     (``[B, 2]``: start and size of what was cropped, as shares of the series) where it is cropped.
 
     The recipes that methods ask for by name are chains of the transformations in
-    :mod:`tacit.modalities.series.changes`. Besides there are ``neighbours`` (two windows that follow each other, nothing
-    added: Tonekaboni et al. 2021, Unsupervised Representation Learning for Time Series with Temporal Neighborhood
-    Coding) and ``frequency`` (two views with bands of frequencies masked).
+    :mod:`tacit.modalities.series.changes`. Besides there are ``neighbours`` (two windows that follow each other,
+    nothing added: Tonekaboni et al. 2021, Unsupervised Representation Learning for Time Series with Temporal
+    Neighborhood Coding) and ``frequency`` (two views with bands of frequencies masked).
 
     Args:
         recipe: a name in :data:`RECIPES`.
@@ -67,7 +67,7 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
     """
-    own = {"neighbours": Neighbours, "frequency": ("frequency", "frequency")}
+    own: dict[str, tuple[str, ...] | Own] = {"neighbours": Neighbours, "frequency": ("frequency", "frequency")}
     return chained(recipe, Normalise(spec), CHAINS, own, **options)
 
 
