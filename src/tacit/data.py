@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ Batch = dict[str, Any]
 """``x``, ``index`` (int64 ``[B]``), and ``y``, ``group`` (int64 ``[B]``), ``time``, ``length`` where known.
 
 ``x`` is a tensor whose first axis is the samples, :class:`Parts`, or an object of a kind's own that has ``len()`` (the
-number of samples), ``device``, ``to(device)``, ``signature()`` (what two of them must share to be joined) and the class
-method ``join(parts)``. Where samples differ in length, ``x`` is padded with zeros along its last axis and ``length``
-(int64 ``[B]``, at least 1) says how much of each is real; without ``length`` all of it is.
+number of samples), ``device``, ``to(device)``, ``rows(slice)``, ``signature()`` (what two of them must share to be
+joined) and the class method ``join(parts)``. Where samples differ in length, ``x`` is padded with zeros along its last
+axis and ``length`` (int64 ``[B]``, at least 1) says how much of each is real; without ``length`` all of it is.
 """
 
 
@@ -47,6 +47,10 @@ class Parts:
 
     def pin_memory(self) -> Parts:
         return Parts({name: value.pin_memory() for name, value in self.items()})
+
+    def rows(self, which: slice | Tensor) -> Parts:
+        """Some of the samples."""
+        return Parts({name: value[which] for name, value in self.items()})
 
     def items(self) -> Iterable[tuple[str, Tensor]]:
         """Names with their tensors."""
@@ -120,6 +124,13 @@ def joined(tensors: Sequence[Tensor]) -> Tensor:
 def is_classes(labels: Tensor | None) -> bool:
     """Whether labels name one class a sample (and are not numbers to predict or several classes at once)."""
     return labels is not None and labels.ndim == 1 and not labels.is_floating_point() and labels.dtype != torch.bool
+
+
+def task_of(labels: Tensor | None) -> Literal["classes", "numbers", "several"]:
+    """What labels ask for: a class, numbers, or any number of classes at once."""
+    if labels is None or is_classes(labels):
+        return "classes"
+    return "numbers" if labels.is_floating_point() else "several"
 
 
 def order(length: int, seed: int, epoch: int) -> Tensor:

@@ -42,7 +42,7 @@ class Whole:
     def take(self, index: Tensor) -> dict[str, Any]:
         if isinstance(self.x, Tensor):
             return {"x": self.x[index]}
-        return {"x": Parts({name: value[index] for name, value in self.x.items()})}
+        return {"x": self.x.rows(index)}
 
 
 class Stretches:

@@ -138,11 +138,12 @@ def _arrays(x: Any, y: Any, groups: Any, facts: dict[str, Any], where: str, layo
     store = Stretches.of([torch.from_numpy(v if not masked else np.concatenate([v, m])) for v, m in filled])
     sample = torch.arange(len(items))
     if layout.window is not None:
-        store, sample = layout.cut(store, where)
+        store, sample, spans = layout.cut(store, where)
+        group = spans if group is None else group[sample]
     return Stored(
         "series", store, facts | {"channels": store.flat.shape[0], "reading": layout.again()},
         labels=None if labels is None else labels[sample], classes=classes,
-        groups=group[sample] if group is not None else sample if layout.window is not None else None,
+        groups=group,
     )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ from tacit.sources import Stored, Stretches, as_labels
 
 WINDOW = 128
 """Time steps of a stretch of a table that is one long series."""
+SPANS = 20
+"""Parts of a single long series that are groups of their own."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,10 @@ class Layout:
         """The options that open other data alike."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def cut(self, store: Stretches, where: str) -> tuple[Stretches, Tensor]:
-        """Stretches of ``window`` steps of each series, and which series each is of: int64 ``[N]``.
+    def cut(self, store: Stretches, where: str) -> tuple[Stretches, Tensor, Tensor]:
+        """Stretches of ``window`` steps of each series, which series each is of, and which group: int64 ``[N]`` each.
+
+        A group is a series or, where there is but one, a twentieth of it, so that what overlaps lies together.
 
         Raises:
             DataError: if no series is that long.
@@ -57,7 +61,8 @@ class Layout:
         sample = torch.arange(len(counts)).repeat_interleave(counts)
         place = torch.arange(len(sample)) - (counts.cumsum(0) - counts)[sample]
         start = store.start[sample] + place * stride
-        return Stretches(store.flat, start, torch.full_like(start, window)), sample
+        groups = sample if len(counts) > 1 else torch.arange(len(sample)) * SPANS // len(sample)
+        return Stretches(store.flat, start, torch.full_like(start, window)), sample, groups
 
 
 @dataclass(frozen=True)
@@ -110,14 +115,13 @@ def open_table(data: Any, layout: Layout) -> Source:
     flat = np.concatenate([_channels(v, m, layout) for v, m in pieces], axis=1)
     length = torch.from_numpy(counts)
     store = Stretches(torch.from_numpy(flat), length.cumsum(0) - length, length)
-    sample = torch.arange(len(counts))
+    sample, groups = torch.arange(len(counts)), None
     if layout.id is None or layout.window is not None:
-        store, sample = layout.cut(store, where)
+        store, sample, groups = layout.cut(store, where)
     labels, classes = _labels(found.label, store, where)
     names = [found.called[i] for i in sample.tolist()] if layout.id else None
     if names is not None and len(names) > len(found.called):
         names = [f"{name}:{start}" for name, start in zip(names, store.start.tolist(), strict=True)]
-    groups = sample if layout.id and len(sample) > len(counts) else None
     if found.group is not None:
         groups = torch.from_numpy(found.group)[store.start]
     facts = {"kind": "table", "path": str(path) if path is not None else None}
@@ -154,9 +158,9 @@ def open_folder(folder: Path, layout: Layout) -> Source:
     if not series:
         raise DataError(f"none of the {len(paths)} tables of '{folder}' can be read; the first: {skipped[0][1]}")
     store = Stretches.of([torch.from_numpy(values) for values in series])
-    sample = torch.arange(len(kept))
+    sample, groups = torch.arange(len(kept)), None
     if layout.window is not None:
-        store, sample = layout.cut(store, f"'{folder}'")
+        store, sample, groups = layout.cut(store, f"'{folder}'")
     parents = [name.replace("\\", "/").rpartition("/")[0].rpartition("/")[2] for name in kept]
     labels, classes = as_labels(parents, len(kept), f"'{folder}'") if len(set(parents)) > 1 else (None, None)
     names = [kept[i] for i in sample.tolist()]
@@ -165,7 +169,7 @@ def open_folder(folder: Path, layout: Layout) -> Source:
         "series", store,
         {"kind": "folder", "path": str(folder), "channels": len(series[0]), "columns": columns, "reading": reading},
         names=names, labels=None if labels is None else labels[sample], classes=classes, skipped=skipped,
-        groups=sample if layout.window is not None else None, named_by="path",
+        groups=groups, named_by="path",
     )  # fmt: skip
 
 
