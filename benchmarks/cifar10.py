@@ -73,7 +73,7 @@ def main() -> None:
                 seed=args.seed, out=Path(folder, "run"),
             )  # fmt: skip
             minutes = (time.perf_counter() - began) / 60
-            rate = statistics.median(read_table(run.folder / "speed.csv")["images_per_second"])
+            rate = statistics.median(read_table(run.folder / "speed.csv")["samples_per_second"])
             result = tacit.evaluate(run, train, test)
         accuracy = {key: 100 * result[key]["trained"]["accuracy"] for key in ("knn", "linear")}
         rows.append({"method": name, "images_per_second": rate, "bare": alone, "minutes": minutes, **accuracy})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tacit.data import Source, moved
+from tacit.data import Source, is_classes, moved
 from tacit.errors import DataError, OptionError
 from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.files import write_json
@@ -79,7 +79,9 @@ def test_accuracy(run: Run, data: Any) -> dict[str, Any]:
     source = run.open(data)
     classes, names = run.config["method"].get("classes", 0), run.config["data"].get("classes")
     if source.labels is None:
-        raise DataError("test data needs labels; give a folder with a folder for each class, or images and labels")
+        raise DataError("test data needs labels; give a folder with a folder for each class, or samples and labels")
+    if not is_classes(source.labels):
+        raise DataError("test data needs one class a sample, and its labels are numbers or several classes at once")
     if names is not None and source.classes is not None and source.classes != names:
         raise OptionError(f"training and test data have different classes: {names} and {source.classes}")
     if int(source.labels.max()) >= classes or int(source.labels.min()) < 0:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit.console import Bar
-from tacit.data import moved
+from tacit.data import is_classes, moved, task_of
 from tacit.errors import DataError, OptionError
 from tacit.evaluation import suite
 from tacit.evaluation.rankme import spectrum
@@ -46,12 +46,12 @@ def pretrain(
     """Train an encoder on data without labels.
 
     Args:
-        data: a folder of images, an ``.npy`` or ``.npz`` file, an array, a tensor, a tuple of one of them and its
-            labels, a list, a torch ``Dataset`` or a Hugging Face dataset. Labels, from class folders too, are
+        data: a folder of files, a table, an ``.npy`` or ``.npz`` file, an array, a tensor, a tuple of one of them and
+            its labels, a list, a torch ``Dataset`` or a Hugging Face dataset. Labels, from class folders too, are
             remembered for evaluation and never trained on.
         method: a name (``tacit methods`` lists them) or a :class:`tacit.Method` class; ``simclr`` by default.
-        encoder: ``convnet``, ``vit``, any timm name, or your own module, of which a copy is trained; automatic by
-            data and hardware.
+        encoder: a name that the kind of data has (for images ``convnet``, ``vit`` and any timm name), or your own
+            module, of which a copy is trained; automatic by data and hardware.
         epochs, steps, time: how long, one of them (``time`` such as ``"10m"``).
         batch_size: samples a step; automatic.
         out: the run folder; a new one under ``runs/`` by default.
@@ -124,7 +124,8 @@ def evaluate(
     Args:
         run: the run or its folder.
         data: labelled data; without labels only RankMe is measured.
-        test: data to test on; by default a stratified part of ``data``.
+        test: data to test on; by default a stratified part of ``data``. Where groups (speaker, patient, device) are
+            known, it shares none with the rest.
         k, temperature: of the weighted k-NN vote on cosine similarity.
         test_fraction: the part of ``data`` to test on where ``test`` is not given.
         seed: of that split, the probe's validation part and the bootstrap.
@@ -132,7 +133,9 @@ def evaluate(
     Returns:
         plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``,
         ``random`` and ``trained``; ``rankme`` for the same and, where the method has one, the ``projection``;
-        ``n_train``, ``n_test``, ``classes``, ``k``, ``warnings``. Also stored in the run folder as ``evaluation.json``.
+        ``n_train``, ``n_test``, ``classes``, ``k``, ``warnings``. Where labels are numbers or several classes at once,
+        ``score`` with ``value``, ``low`` and ``high``, ``metric`` and ``targets`` in place of ``knn``, ``linear`` and
+        ``classes``. Also stored in the run folder as ``evaluation.json``.
     """
     run = run if isinstance(run, Run) else load(run)
     source = run.open(data, progress=True)
@@ -145,7 +148,8 @@ def evaluate(
         tested = _representations(run, other)
         y_train, y_test = labels, other.labels
     elif labels is not None:
-        train, held = split(labels, fraction=test_fraction, seed=seed)
+        stratified = labels if is_classes(labels) else len(labels)
+        train, held = split(stratified, fraction=test_fraction, seed=seed, groups=source.groups)
         tested = {name: rows[held] for name, rows in spaces.items()}
         spaces = {name: rows[train] for name, rows in spaces.items()}
         y_train, y_test = labels[train], labels[held]
@@ -160,6 +164,7 @@ def evaluate(
         k=k,
         temperature=temperature,
         seed=seed,
+        task=task_of(labels),
     )
     if "projection" in spaces:
         try:

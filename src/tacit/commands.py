@@ -121,7 +121,7 @@ def claim(args: Namespace) -> int:
 def demo(args: Namespace) -> None:
     from tacit import demos
 
-    result = demos.demo(seed=args.seed, out=args.out)
+    result = demos.demo(seed=args.seed, out=args.out, modality=args.modality)
     if args.json:
         print_json(result)
         return
@@ -138,6 +138,10 @@ def show_evaluation(result: dict[str, Any]) -> None:
     ):
         if key in result:
             table.add_row(title, *(_interval(result[key][name]) for name in names))
+    if "score" in result:
+        rows = [result["score"][name] for name in names]
+        shown = (f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in rows)
+        table.add_row(f"{result['metric']} of a linear probe", *shown)
     table.add_row("RankMe", *(f"{result['rankme'][name]:.1f}" for name in names))
     console = printer()
     console.print(table)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
 
 
 class TacitError(Exception):
@@ -31,6 +33,24 @@ class MissingExtra(TacitError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'tacit[{extra}]'")
+
+
+def needs(module: str, extra: str, purpose: str, package: str | None = None) -> ModuleType:
+    """Import an optional dependency where it is used: ``needs("av", "video", "reading .mp4 files", "PyAV")``.
+
+    Args:
+        module: what is imported.
+        extra: the extra of this package that installs it.
+        purpose: what it is needed for, the start of the message.
+        package: its name where that is another than the module's.
+
+    Raises:
+        MissingExtra: if it is not installed; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise MissingExtra(package or module, extra, purpose) from None
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> OptionError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _announcement(planned: Plan, folder: Path, state: dict[str, Any] | None) -> 
     config, settings, source = planned.config, planned.settings, planned.source
     budget = next(f"{getattr(settings, b)} {b if b != 'time' else 'seconds'}" for b in BUDGETS if getattr(settings, b))
     lines = [
-        f"{len(source):,} {config['modality']}s, {_words(config['spec'])}",
+        f"{len(source):,} {planned.kind.NOUN[len(source) != 1]}, {planned.spec.words()}{_otherwise(source.also)}",
         f"method {config['method']['name']}, encoder {config['encoder']['name']}, views {config['views']['recipe']}, "
         f"{budget}, batch {settings.batch_size}, {settings.optimizer}, {settings.precision}, seed {config['seed']}",
         f"run folder {folder}" + (f", continuing after step {state['step']}" if state else ""),
@@ -120,8 +120,8 @@ def _announcement(planned: Plan, folder: Path, state: dict[str, Any] | None) -> 
     return lines
 
 
-def _words(spec: Mapping[str, Any]) -> str:
-    return f"{spec['channels']} channels, seen at {'x'.join(map(str, spec['size']))}"
+def _otherwise(kinds: Sequence[str]) -> str:
+    return f" (--modality {'|'.join(kinds)} would read it otherwise)" if kinds else ""
 
 
 def _defaults(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

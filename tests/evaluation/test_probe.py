@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from tacit.errors import DataError, OptionError
 from tacit.evaluation import arrays, linear_probe, split
 from tacit.evaluation.arrays import Rows
-from tacit.evaluation.probe import GRID, _fit, _logits, _Part, _Standard
+from tacit.evaluation.probe import GRID, Standard, _fit, _logits, _Part
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_weights_are_those_of_sklearn(digits):
     x, y, q, _ = digits
     scaler, model = sklearn_model(x, y, 0.05)
     rows = Rows(x)
-    standard = _Standard(rows)
+    standard = Standard(rows)
     weights = _fit(_Part(rows, y, np.arange(len(x)), standard), 10, 0.05, 500, None)
     ours = _logits(standard(Rows(q).take(slice(None))), weights).softmax(1).numpy()
     np.testing.assert_allclose(ours, model.predict_proba(scaler.transform(q)), atol=2e-4)
@@ -73,7 +73,7 @@ def test_statistics_are_merged_exactly(monkeypatch):
     import tacit.evaluation.probe as probe
 
     monkeypatch.setattr(probe, "PIECE", 300)
-    standard = probe._Standard(Rows(x.astype(np.float32)))
+    standard = probe.Standard(Rows(x.astype(np.float32)))
     found = standard(torch.tensor(x, dtype=torch.float32)).double().numpy()
     np.testing.assert_allclose(found.mean(0), 0, atol=1e-3)
     np.testing.assert_allclose(found.std(0), [1, 1, 0], atol=1e-4)

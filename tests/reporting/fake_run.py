@@ -92,7 +92,7 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
         {
             "step": step,
             "seconds": 0.09 * step,
-            "images_per_second": random.normal(1420, 25, len(step)),
+            "samples_per_second": random.normal(1420, 25, len(step)),
             "views_share": random.normal(0.02, 0.002, len(step)),
         },
     )

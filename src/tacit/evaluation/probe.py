@@ -82,7 +82,7 @@ def linear_probe(
         raise OptionError(f"grid must hold values above 0, not {list(grid)}")
     values = sorted(grid, reverse=True)
     with full_precision():
-        standard = _Standard(rows)
+        standard = Standard(rows)
         everything = _Part(rows, codes, np.arange(rows.n), standard)
         choice = _choose(everything, len(classes), values, validation, seed, max_steps)
         weights = _fit(everything, len(classes), choice.l2, max_steps, choice.weights)
@@ -91,7 +91,7 @@ def linear_probe(
     return Probe(float((predictions == truth).mean()), predictions, choice.l2, choice.accuracy, classes)
 
 
-class _Standard:
+class Standard:
     """Brings columns to mean 0 and standard deviation 1 (constant ones to 0), as measured on the training set.
 
     With more columns than rows it then rotates onto an orthonormal basis of the training rows. What is orthogonal to
@@ -123,7 +123,7 @@ class _Standard:
 class _Part:
     """Standardised training rows at some positions with their classes, held in memory if they fit."""
 
-    def __init__(self, rows: Rows, codes: np.ndarray, index: np.ndarray, standard: _Standard) -> None:
+    def __init__(self, rows: Rows, codes: np.ndarray, index: np.ndarray, standard: Standard) -> None:
         self.source, self.codes, self.index, self.standard = rows, codes, index, standard
         self.held: list[tuple[Tensor, Tensor]] | None = None
         if len(index) * rows.dim <= arrays.MEMORY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.evaluation.knn import knn_predict
 from tacit.evaluation.probe import linear_probe
 from tacit.evaluation.rankme import spectrum
+from tacit.evaluation.ridge import as_targets, mean_average_precision, r2, ridge_probe
 from tacit.evaluation.splits import split
 
-__all__ = ["evaluate", "shared_rows", "split"]
+__all__ = ["Task", "evaluate", "shared_rows", "split"]
+
+Task = Literal["classes", "numbers", "several"]
 
 
 def evaluate(
@@ -27,6 +30,7 @@ def evaluate(
     k: int = 20,
     temperature: float = 0.07,
     seed: int = 0,
+    task: Task = "classes",
 ) -> dict[str, Any]:
     """k-NN, linear probe and label-free ranks of named representations of the same samples.
 
@@ -34,9 +38,10 @@ def evaluate(
         train_sets: e.g. ``{"raw": [N, P], "random": [N, D], "trained": [N, D]}``, row i of each the same sample.
         test_sets: the same names for the held-out samples; not needed without labels.
         y_train, y_test: ``[N]`` and ``[Q]`` labels. Without ``y_train`` there are only the label-free figures, of
-            the training samples.
+            the training samples. For other tasks ``[N]`` or ``[N, k]``.
         k, temperature: of the k-NN vote.
         seed: of the probe's validation part and of the bootstrap.
+        task: ``classes``: one a sample; ``numbers`` to predict; ``several``: any number of classes at once, booleans.
 
     Returns:
         Plain data that JSON can hold. Always: ``rankme`` {name: value}, ``spectrum`` {name: {stable_rank,
@@ -44,7 +49,9 @@ def evaluate(
         ``n_test`` (0 without a test set) and ``warnings``, a list of sentences.
         With labels also: ``knn`` and ``linear`` {name: {accuracy, low, high}}, shares from 0 to 1 with 95 % bootstrap
         intervals over the test samples (``linear`` also ``l2``); ``classes``, how many there are in training; and
-        ``k`` as used.
+        ``k`` as used. For the other tasks, in their place: ``score`` {name: {value, low, high, l2}} of a linear probe
+        by ridge regression, ``metric``, what the value is (``R2`` or ``mean average precision``), and ``targets``, how
+        many there are.
 
     Raises:
         DataError: for empty or non-finite sets, sets of unequal length, or labels that do not fit or are of one class.
@@ -77,6 +84,8 @@ def evaluate(
         raise DataError("labels need a test set with labels too; divide one data set with split()")
     if set(train) != set(test):
         raise DataError(f"train and test must hold the same names, not {sorted(train)} and {sorted(test)}")
+    if task != "classes":
+        return result | _regressed(train, test, y_train, y_test, seed, task)
     labels, truth = as_labels(y_train, n_train, "training labels"), as_labels(y_test, n_test, "test labels")
     notes += _classes_apart(labels, truth)
     if k > n_train:
@@ -89,6 +98,35 @@ def evaluate(
         probe = linear_probe(rows, labels, test[name], truth, seed=seed)
         result["linear"][name] = {**_score(probe.predictions == truth, seed), "l2": probe.l2}
     return result
+
+
+def _regressed(
+    train: dict[str, Rows], test: dict[str, Rows], y_train: Any, y_test: Any, seed: int, task: Task
+) -> dict[str, Any]:
+    n_test = _length(test)
+    truth = as_targets(y_test, n_test, "test targets")
+    targets = as_targets(y_train, _length(train), "training targets")
+    if targets.shape[1] != truth.shape[1]:
+        raise DataError(f"training data has {targets.shape[1]} targets a sample, and test data {truth.shape[1]}")
+    several = task == "several"
+    draws = 200 if several else 1000
+    random = np.random.default_rng(seed)
+    scores: dict[str, dict[str, float]] = {}
+    for name, rows in train.items():
+        found = ridge_probe(rows, targets, test[name], seed=seed)
+
+        def value(counts: np.ndarray | None, predictions: np.ndarray = found.predictions) -> np.ndarray:
+            if several:
+                return mean_average_precision(predictions, truth > 0.5, counts)
+            return r2(predictions, truth, counts)
+
+        resampled = [
+            value(random.multinomial(n_test, np.full(n_test, 1 / n_test), size=50)) for _ in range(draws // 50)
+        ]
+        low, high = np.quantile(np.concatenate(resampled), [0.025, 0.975])
+        scores[name] = {"value": float(value(None)[0]), "low": float(low), "high": float(high), "l2": found.l2}
+    metric = "mean average precision" if several else "R2"
+    return {"score": scores, "metric": metric, "targets": targets.shape[1]}
 
 
 def shared_rows(train: Any, test: Any) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit.data import Batch
-from tacit.views.base import View, join
+from tacit.views.base import View, join, signature
 
 Samples = Callable[[], Iterator[Batch]]
 """Gives a pass over the data set."""
@@ -102,8 +102,9 @@ class Method(nn.Module):
 
     def _through(self, views: tuple[View, ...], encoder: nn.Module) -> tuple[Tensor, ...]:
         found: dict[int, Tensor] = {}
-        for shape in dict.fromkeys(view["x"].shape[1:] for view in views):
-            at = [i for i, view in enumerate(views) if view["x"].shape[1:] == shape]
+        kinds = [signature(view) for view in views]
+        for kind in dict.fromkeys(kinds):
+            at = [i for i in range(len(views)) if kinds[i] == kind]
             parts = embed(encoder, join([views[i] for i in at])).split([len(views[i]["x"]) for i in at])
             found |= zip(at, parts, strict=True)
         return tuple(found[i] for i in range(len(views)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.parts import ranks
 
 
 class NegativeCosine(Objective):
@@ -41,7 +43,9 @@ class TokenDistance(Objective):
 
     where target' is the target at zero mean and unit (biased) variance over its own numbers.
 
-    Shape: ``prediction``, ``target`` ``[..., D] -> []``. The gradient flows into the prediction alone.
+    Shape: ``prediction``, ``target`` ``[..., D] -> []``. The gradient flows into the prediction alone. Where some of
+        the predictions are padding, ``valid`` (bool ``[...]``) says which are real: the mean is over these alone, of
+        all ranks.
 
     Source: Assran et al. 2023, Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture,
     eq. 1 with the distance and the normalisation of the official code (the paper's text has the squared distance).
@@ -50,13 +54,18 @@ class TokenDistance(Objective):
         ValueError: for unequal shapes.
     """
 
-    crosses: ClassVar[Crossing] = "local"
+    crosses: ClassVar[Crossing] = "sum"
 
     @full_precision
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
         if prediction.shape != target.shape:
             raise ValueError(
                 f"prediction and target must have one shape, not {tuple(prediction.shape)} and {tuple(target.shape)}"
             )
         wanted = functional.layer_norm(target.detach(), target.shape[-1:])
-        return functional.smooth_l1_loss(prediction, wanted)
+        if valid is None:
+            return functional.smooth_l1_loss(prediction, wanted)
+        error = functional.smooth_l1_loss(prediction, wanted, reduction="none").mean(-1)
+        # The value is averaged over ranks, so each divides by the mean number of real ones per rank.
+        count = ranks.total(valid.sum()).clamp_min(1) / ranks.world()[1]
+        return torch.where(valid, error, 0).sum() / count

@@ -20,7 +20,8 @@ class MaskedError(Objective):
     mean and unit (unbiased) variance over its own P numbers, with 1e-6 added to the variance.
 
     Shape: ``prediction``, ``target`` ``[B, N, P]``; ``hidden`` bool ``[B, N]``; ``-> []``. Zero where none is
-        hidden.
+        hidden. Where some numbers of the targets are not real (padding, missing values), ``known`` (bool ``[B, N, P]``)
+        says which are: means, variances and errors are over these alone, and a token without any counts as not hidden.
 
     Source: He et al. 2021, Masked Autoencoders Are Scalable Vision Learners, section 3.
 
@@ -38,7 +39,7 @@ class MaskedError(Objective):
         self.normalise = normalise
 
     @full_precision
-    def forward(self, prediction: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, target: Tensor, hidden: Tensor, known: Tensor | None = None) -> Tensor:
         if prediction.shape != target.shape or prediction.ndim != 3:
             raise ValueError(
                 "prediction and target must have one shape [batch, tokens, numbers], not "
@@ -48,12 +49,32 @@ class MaskedError(Objective):
             raise ValueError(
                 f"hidden must be bool of shape {tuple(target.shape[:2])}, not {hidden.dtype} of {tuple(hidden.shape)}"
             )
+        if self.normalise and target.shape[2] < 2:
+            raise ValueError("targets of one number a token cannot be normalised: use normalise=False")
+        if known is not None:
+            return self._of_known(prediction, target, hidden, known)
         if self.normalise:
-            if target.shape[2] < 2:
-                raise ValueError("targets of one number a token cannot be normalised: use normalise=False")
             variance, mean = torch.var_mean(target, dim=2, keepdim=True)
             target = (target - mean) * torch.rsqrt(variance + 1e-6)
-        error = (prediction - target).square().mean(2)
+        return self._mean((prediction - target).square().mean(2), hidden)
+
+    def _of_known(self, prediction: Tensor, target: Tensor, hidden: Tensor, known: Tensor) -> Tensor:
+        if known.shape != target.shape or known.dtype != torch.bool:
+            raise ValueError(
+                f"known must be bool of shape {tuple(target.shape)}, not {known.dtype} of {tuple(known.shape)}"
+            )
+        numbers = known.sum(2, keepdim=True)
+        count = numbers.clamp_min(1)
+        target = torch.where(known, target, 0)
+        if self.normalise:
+            mean = target.sum(2, keepdim=True) / count
+            off = torch.where(known, target - mean, 0)
+            variance = off.square().sum(2, keepdim=True) / (numbers - 1).clamp_min(1)
+            target = off * torch.rsqrt(variance + 1e-6)
+        error = torch.where(known, prediction - target, 0).square().sum(2) / count[..., 0]
+        return self._mean(error, hidden & (numbers[..., 0] > 0))
+
+    def _mean(self, error: Tensor, hidden: Tensor) -> Tensor:
         # The value is averaged over ranks, so each divides by the mean number of hidden tokens per rank.
         count = ranks.total(hidden.sum()).clamp_min(1) / ranks.world()[1]
         return torch.where(hidden, error, 0).sum() / count

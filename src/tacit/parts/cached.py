@@ -107,9 +107,15 @@ def backward(
 def _split(views: list[View], chunk: int) -> list[list[View]]:
     samples = len(views[0]["x"])
     return [
-        [{k: v[start : start + chunk] if isinstance(v, Tensor) else v for k, v in view.items()} for view in views]
+        [{k: _part(v, slice(start, start + chunk)) for k, v in view.items()} for view in views]
         for start in range(0, samples, chunk)
     ]
+
+
+def _part(value: Any, rows: slice) -> Any:
+    if isinstance(value, Tensor):
+        return value[rows]
+    return value.rows(rows) if hasattr(value, "rows") else value
 
 
 def _rows(gradient: Tensor | None, projection: Tensor, chunk: int) -> tuple[Tensor, ...]:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from tacit.parts.tokens import rows_at
+
 
 class TokenDecoder(nn.Module):
     """Predicts every token's content from the encoded tokens that were kept.
@@ -20,7 +22,8 @@ class TokenDecoder(nn.Module):
         width, depth, heads: of the transformer; ``width`` must be a multiple of ``heads``.
 
     Shape: ``tokens`` ``[B, K, D]``, ``keep`` int64 ``[B, K]``, ``position`` ``[N, k]`` or ``[B, N, k]``
-    in [0, 1] ``-> [B, N, P]``.
+    in [0, 1] ``-> [B, N, P]``. Where samples differ in length, ``kept`` (bool ``[B, K]``) says which of the tokens are
+    real and ``valid`` (bool ``[B, N]``) which places are.
 
     Source: He et al. 2021, Masked Autoencoders Are Scalable Vision Learners, section 3.
     """
@@ -38,12 +41,27 @@ class TokenDecoder(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, target_dim))
 
-    def forward(self, tokens: Tensor, keep: Tensor, position: Tensor) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        keep: Tensor,
+        position: Tensor,
+        kept: Tensor | None = None,
+        valid: Tensor | None = None,
+    ) -> Tensor:
         known = self.enter(tokens)
         width = known.shape[2]
         places = self.mask_token.to(known.dtype).expand(len(known), position.shape[-2], width)
+        if kept is not None:  # what is not real would land on a real place
+            known = torch.where(kept[..., None], known, self.mask_token.to(known.dtype))
         places = places.scatter(1, keep[..., None].expand(-1, -1, width), known)
-        return self.leave(self.layers(places + position_code(position, width).to(known.dtype)))
+        return self._restore(places + position_code(position, width).to(known.dtype), valid)
+
+    def _restore(self, places: Tensor, valid: Tensor | None) -> Tensor:
+        hidden = None if valid is None else ~valid
+        for layer in self.layers:
+            places = layer(places, src_key_padding_mask=hidden)
+        return self.leave(places)
 
 
 class TokenPredictor(TokenDecoder):
@@ -51,18 +69,28 @@ class TokenPredictor(TokenDecoder):
 
     As :class:`TokenDecoder`, but with mask tokens at the wanted places alone.
 
-    Shape: ``tokens`` ``[B, K, D]``, ``keep`` int64 ``[B, K]``, ``wanted`` int64 ``[B, T]``, ``position`` ``[N, k]`` in
-    [0, 1] ``-> [B, T, P]``.
+    Shape: ``tokens`` ``[B, K, D]``, ``keep`` int64 ``[B, K]``, ``wanted`` int64 ``[B, T]``, ``position`` ``[N, k]`` or
+    ``[B, N, k]`` in [0, 1] ``-> [B, T, P]``. Where samples differ in length, ``kept`` (bool ``[B, K]``) and ``asked``
+    (bool ``[B, T]``) say which are real.
 
     Source: Assran et al. 2023, Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture,
     section 3.
     """
 
-    def forward(self, tokens: Tensor, keep: Tensor, wanted: Tensor, position: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self,
+        tokens: Tensor,
+        keep: Tensor,
+        wanted: Tensor,
+        position: Tensor,
+        kept: Tensor | None = None,
+        asked: Tensor | None = None,
+    ) -> Tensor:
         known = self.enter(tokens)
         code = position_code(position, known.shape[2]).to(known.dtype)
-        asked = self.mask_token.to(known.dtype) + code[wanted]
-        return self.leave(self.layers(torch.cat((known + code[keep], asked), 1))[:, known.shape[1] :])
+        places = torch.cat((known + rows_at(code, keep), self.mask_token.to(known.dtype) + rows_at(code, wanted)), 1)
+        valid = None if kept is None or asked is None else torch.cat((kept, asked), 1)
+        return self._restore(places, valid)[:, known.shape[1] :]
 
 
 def position_code(position: Tensor, width: int, finest: float = 256.0) -> Tensor:

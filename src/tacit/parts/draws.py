@@ -51,6 +51,22 @@ class Draws:
         rows = batch * ranks.world()[1]
         return self._rows(torch.randn(-(-rows // self.chunk), *shape, generator=self.generator), rows)
 
+    def along(self, batch: int, *shape: int) -> Tensor:
+        """Uniform numbers in (0, 1) for every place of samples that are padded: ``[batch, *shape]``, this rank's rows.
+
+        What a place gets depends on its sample and on where it lies along the last axis, and not on how far the batch
+        is padded: longer padding, which may differ between ranks, changes nothing. They are made by hashing, on the
+        device.
+        """
+        *outer, width = shape
+        rows = batch * ranks.world()[1]
+        seeds = torch.randint(1 << 32, (-(-rows // self.chunk), *outer), generator=self.generator)
+        place = torch.arange(width, device=self.device) * 0x9E3779B1
+        state = (self._rows(seeds, rows)[..., None] ^ place) & 0xFFFFFFFF
+        for factor in (0x7FEB352D, 0x846CA68B):  # Wellons' lowbias32
+            state = ((state ^ (state >> 16)) * factor) & 0xFFFFFFFF
+        return ((state ^ (state >> 16)).float() + 0.5).clamp_max(2**32 - 512) / 2**32
+
     def _rows(self, numbers: Tensor, rows: int) -> Tensor:
         if self.chunk > 1:
             numbers = numbers.repeat_interleave(self.chunk, 0)[:rows]

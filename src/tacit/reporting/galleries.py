@@ -9,7 +9,7 @@ from tacit.reporting import figures
 from tacit.reporting.atlas import clusters, make_atlas, neighbours, queries, usable
 from tacit.reporting.gallery import Gallery
 from tacit.reporting.page import Page, Section, missing
-from tacit.reporting.pictures import Sprite
+from tacit.reporting.pictures import Sprite, caption_of
 from tacit.reporting.words import percent, plural
 
 NEIGHBOURS = 8
@@ -24,7 +24,7 @@ def gallery_sections(gallery: Gallery, plots: ModuleType, page: Page, seed: int)
         return absent("the gallery is empty")
     sprite = Sprite.of("thumbs", gallery.thumbnails, plots, 96)
     page.rules.append(sprite.css())
-    note = plots.caption(gallery.thumbnails)
+    note = caption_of(plots, gallery.thumbnails)
     caption = f'<p class="note">{html.escape(note)}</p>' if note else ""
     return [
         views_section(gallery, plots, page, sprite, caption),

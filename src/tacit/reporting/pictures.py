@@ -7,13 +7,13 @@ import html
 import importlib
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tacit.errors import OptionError
 from tacit.modalities import modality
+from tacit.reporting.sheets import Sheet, sheet
 
 PIXELS = 4_000_000
 """Pixels of one sheet, about: what keeps the file at a few megabytes."""
@@ -33,23 +33,40 @@ def plots_of(kind: str) -> ModuleType | None:
         return None
 
 
+def caption_of(plots: ModuleType, stored: NDArray[np.uint8]) -> str:
+    """What a reader must know to read the pictures; may be empty."""
+    return plots.caption(stored) if hasattr(plots, "caption") else ""
+
+
+def shrunk(stored: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Pictures ``[n, h, w, 3]`` with sides of at most ``side`` pixels: averages over whole blocks, so that thin lines
+    stay to be seen."""
+    block = -(-max(stored.shape[1:3]) // side)
+    if block == 1:
+        return stored
+    rows, columns = (-(-n // block) for n in stored.shape[1:3])
+    spare = ((0, 0), (0, rows * block - stored.shape[1]), (0, columns * block - stored.shape[2]), (0, 0))
+    whole = np.pad(stored, spare, mode="edge").reshape(len(stored), rows, block, columns, block, 3)
+    return whole.mean((2, 4)).round().astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Sprite:
     """Pictures that the page shows by their position in one sheet.
 
     Attributes:
         name: the CSS class that carries the sheet.
-        sheet: what a modality's ``plots.sheet`` gave.
+        sheet: the pictures.
     """
 
     name: str
-    sheet: Any
+    sheet: Sheet
 
     @classmethod
     def of(cls, name: str, stored: NDArray[np.uint8], plots: ModuleType, largest: int) -> Sprite:
         """A sprite of stored thumbnails; with many of them the pictures shrink."""
         side = int(np.clip((PIXELS / max(len(stored), 1)) ** 0.5, 16, largest))
-        return cls(name, plots.sheet(plots.tiles(stored, side)))
+        return cls(name, sheet(getattr(plots, "tiles", shrunk)(stored, side)))
 
     def css(self) -> str:
         """The rule that gives elements of the class ``name`` the sheet, at any displayed size."""

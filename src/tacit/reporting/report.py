@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tacit import files
 from tacit.errors import RunError
+from tacit.modalities import modality
+from tacit.registry import modality_names
 from tacit.reporting import records, scores, sections
 from tacit.reporting.folder import RunFolder, read_folder
 from tacit.reporting.galleries import absent, gallery_sections
@@ -44,7 +46,7 @@ def render(run: RunFolder) -> str:
     page = Page()
     kind = str(run.config.get("modality", "image"))
     plots = plots_of(kind)
-    nouns: tuple[str, str] = plots.NOUN if plots is not None else ("sample", "samples")
+    nouns: tuple[str, str] = modality(kind).NOUN if kind in modality_names() else ("sample", "samples")
     shown: list[Section]
     if run.gallery is None:
         shown = absent(run.problems["gallery.npz"])

@@ -10,6 +10,7 @@ from tacit.reporting.folder import RunFolder
 from tacit.reporting.page import Page, Section, missing
 from tacit.reporting.words import is_number, percent, plural, sentence
 
+BESIDE = (("raw", "with the raw input"), ("random", "with an untrained encoder"))
 ACCURACIES = {"knn": "k-NN accuracy", "linear": "linear probe accuracy"}
 
 
@@ -18,7 +19,7 @@ def evaluation(folder: RunFolder, page: Page) -> Section:
     rows = {key: value for key, value in folder.evaluation.items() if value is not None}
     if not rows:
         return Section("evaluation", "Evaluation", missing(folder.why("evaluation.json")))
-    measures = [m for m in (*ACCURACIES, "rankme") if isinstance(rows.get(m), dict)]
+    measures = [m for m in (*ACCURACIES, "score", "rankme") if isinstance(rows.get(m), dict)]
     arms = [arm for arm in figures.ARMS if any(rows[m].get(arm) is not None for m in measures)]
     lines = "".join(_line(measure, rows, arms) for measure in measures)
     head = "".join(f'<th scope="col" class="number">{figures.ARMS[arm]}</th>' for arm in arms)
@@ -32,14 +33,16 @@ def evaluation(folder: RunFolder, page: Page) -> Section:
 
 def gain(rows: dict[str, Any]) -> str:
     """The sentence of the summary that says what training gained; empty without an evaluation."""
+    if scored := _scored(rows):
+        beside = "".join(
+            f", against {scored[arm]} {words}" if i == 0 else f" and {scored[arm]} {words}"
+            for i, (arm, words) in enumerate((a, w) for a, w in BESIDE if a in scored)
+        )
+        return f" A linear probe of its embeddings reaches {rows.get('metric')} {scored['trained']}{beside}."
     knn = rows.get("knn")
     if not isinstance(knn, dict) or not knn.get("trained"):
         return ""
-    beside = " and ".join(
-        f"{percent(knn[arm]['accuracy'])} with {words}"
-        for arm, words in (("raw", "the raw input"), ("random", "an untrained encoder"))
-        if knn.get(arm)
-    )
+    beside = " and ".join(f"{percent(knn[arm]['accuracy'])} {words}" for arm, words in BESIDE if knn.get(arm))
     reached = percent(knn["trained"]["accuracy"])
     against = f", against {beside}" if beside else ""
     return f" Nearest neighbours of its embeddings classify {reached} of labelled test samples{against}."
@@ -48,6 +51,9 @@ def gain(rows: dict[str, Any]) -> str:
 def cards(rows: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Title, value and remark of the main accuracies."""
     found = []
+    if scored := _scored(rows):
+        remark = f"random encoder {scored['random']}" if "random" in scored else ""
+        found.append((str(rows.get("metric")), scored["trained"], remark))
     for key, title in ACCURACIES.items():
         arms = rows.get(key)
         if isinstance(arms, dict) and arms.get("trained"):
@@ -56,12 +62,24 @@ def cards(rows: dict[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
+def _scored(rows: dict[str, Any]) -> dict[str, str]:
+    """The scores of a probe for targets that are no classes, in words by arm; empty where there are none."""
+    score = rows.get("score")
+    if not isinstance(score, dict) or not isinstance(score.get("trained"), dict):
+        return {}
+    return {arm: f"{row['value']:.3f}" for arm, row in score.items() if isinstance(row, dict)}
+
+
 def _line(measure: str, rows: dict[str, Any], arms: list[str]) -> str:
     values = rows[measure]
     if measure == "rankme":
         title = "RankMe (effective rank)"
         cells = [f"{values[a]:.1f}" if is_number(values.get(a)) else "–" for a in arms]
         best = None
+    elif measure == "score":
+        title = f"{rows.get('metric', 'score')} of a linear probe"
+        cells = [_score(values.get(a)) for a in arms]
+        best = max((a for a in arms if values.get(a)), key=lambda a: values[a]["value"], default=None)
     else:
         title = ACCURACIES[measure] + (f" (k = {rows['k']})" if measure == "knn" and "k" in rows else "")
         cells = [_accuracy(values.get(a)) for a in arms]
@@ -78,6 +96,13 @@ def _accuracy(row: dict[str, float] | None) -> str:
     if "low" not in row or "high" not in row:
         return percent(row["accuracy"])
     return f"{percent(row['accuracy'])}<small>{100 * row['low']:.1f}–{percent(row['high'])}</small>"
+
+
+def _score(row: dict[str, float] | None) -> str:
+    if not row:
+        return "–"
+    between = f"<small>{row['low']:.3f} to {row['high']:.3f}</small>" if "low" in row and "high" in row else ""
+    return f"{row['value']:.3f}{between}"
 
 
 def _facts(rows: dict[str, Any], uses_labels: bool) -> list[str]:

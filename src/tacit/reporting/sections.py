@@ -57,7 +57,7 @@ def training(folder: RunFolder, page: Page) -> Section:
     colours = figures.PALETTE
     rate = figures.curve(metrics, "lr", "learning rate", colours[2])
     norm = figures.curve(metrics, "grad_norm", "gradient norm", colours[3])
-    pace = figures.curve(folder.speed, "images_per_second", "samples a second", colours[4])
+    pace = figures.curve(folder.speed, "samples_per_second", "samples a second", colours[4])
     small = (
         page.chart("chart-lr", "Learning rate", rate)
         + page.chart("chart-norm", "Gradient norm", norm, log=True)
@@ -129,7 +129,7 @@ def _course(folder: RunFolder) -> list[tuple[str, str, str]]:
     loss = folder.metrics.get("loss")
     if loss is not None:
         found.append(("loss", f"{loss[-1]:.4g}", f"from {loss[0]:.4g}"))
-    pace = folder.speed.get("images_per_second")
+    pace = folder.speed.get("samples_per_second")
     if pace is not None and np.isfinite(pace).any():
         found.append(("samples a second", f"{np.nanmedian(pace):,.0f}", "median of the run"))
     return found

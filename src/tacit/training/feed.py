@@ -67,7 +67,7 @@ def feed(source: Source, at: Callable[[int], Tensor], start: int, labels: bool, 
         if not labels:
             batch.pop("y", None)
         if pin:
-            batch = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in batch.items()}
+            batch = {k: v.pin_memory() if hasattr(v, "pin_memory") else v for k, v in batch.items()}
         return batch
 
     cores = torch.get_num_threads()

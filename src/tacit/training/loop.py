@@ -69,7 +69,11 @@ def train(
     rank, ranks = fabric.global_rank, fabric.world_size
     if settings.batch_size < 2 * ranks and ranks > 1:
         raise RunError(f"batch_size {settings.batch_size} gives {ranks} processes fewer than 2 samples each")
-    samples = Order(len(source), settings.batch_size, seed, rank, ranks, method.arrange)
+
+    def arrange(shuffled: Tensor, batch: int) -> Tensor:
+        return method.arrange(source.arrange(shuffled, batch), batch)
+
+    samples = Order(len(source), settings.batch_size, seed, rank, ranks, arrange)
     horizon = Horizon(settings.steps or (settings.epochs or 0) * samples.per_epoch or None, settings.time)
     step, elapsed = 0, 0.0
     if state is not None:
@@ -163,7 +167,7 @@ def train(
                 }
                 if tables:
                     seconds = time.perf_counter() - lap
-                    speed = {"images_per_second": (step - lap_step) * samples.batch / seconds}
+                    speed = {"samples_per_second": (step - lap_step) * samples.batch / seconds}
                     tables["metrics"].add({"step": step, "epoch": samples.epoch(step - 1), **row})
                     tables["speed"].add({"step": step, "seconds": elapsed, **speed, "views_share": in_views / seconds})
                     fabric.log_dict({**row, **speed}, step)

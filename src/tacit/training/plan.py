@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from tacit import __version__, registry
-from tacit.data import Source
+from tacit.data import Source, is_classes
 from tacit.errors import DataError, OptionError, unknown
 from tacit.methods.base import Method
-from tacit.modalities import modality, open_source
+from tacit.modalities import alone, modality, open_source
 from tacit.options import parameters, settle
 from tacit.training.precision import choose_precision
 from tacit.training.settings import NAMES, Settings, settings
@@ -93,15 +93,14 @@ def plan(
     method_class = _method(method, role)
     name = _name_of(method_class)
     groups = _sort(given, method_class)
-    image_size = groups["data"].pop("image_size", None)
-    reading = groups["data"] | ({"image_size": image_size} if image_size else {})
+    reading = {name: value for name, value in groups["data"].items() if value is not None}
     source = open_source(data, kind, progress=progress, **reading)
     package = modality(source.modality)
     about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
     if method_class.uses_labels and not (method_class.labels_optional and source.labels is None):
         about["classes"] = count_classes(source)
     training = settings(groups["training"], len(source))
-    spec = package.spec_of(source, **({"image_size": image_size} if image_size else {}))
+    spec = package.spec_of(source, **{name: reading[name] for name in package.ALONE if name in reading})
 
     fast = not torch.cuda.is_available()
     own: nn.Module | None = None
@@ -151,8 +150,10 @@ def count_classes(source: Source) -> int:
     if source.labels is None or not len(source.labels):
         raise DataError(
             "this method learns from labels, and the data has none; give a folder with a folder for each class, an "
-            ".npz with y, or images and labels as a tuple"
+            ".npz with y, or samples and labels as a tuple"
         )
+    if not is_classes(source.labels):
+        raise DataError("this method learns from classes, one a sample, and the labels are numbers or several at once")
     low, high = int(source.labels.min()), int(source.labels.max())
     if low < 0:
         raise DataError(f"labels must count from 0, and the smallest is {low}")
@@ -194,10 +195,10 @@ def _sort(given: Mapping[str, Any], method: type[Method]) -> dict[str, dict[str,
             )
         elif key in NAMES:
             groups["training"][key] = value
-        elif key == "image_size":
-            groups["data"][key] = value
         elif key in hyper:
             groups["method"][key] = value
+        elif key in alone():
+            groups["data"][key] = value
         else:
-            raise unknown("option", key, [*NAMES, "image_size", *hyper, *(f"{g}." for g in GROUPS)])
+            raise unknown("option", key, [*NAMES, *alone(), *hyper, *(f"{g}." for g in GROUPS)])
     return groups

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from tacit.data import Parts
 from tacit.views.base import View
 
 Precision = Literal["bf16-mixed", "32-true"]
@@ -35,9 +36,13 @@ def fitted(views: list[View], module: nn.Module) -> list[View]:
     kind = next(module.parameters()).dtype
     if kind == torch.float32:
         return views
-    return [
-        {k: v.to(kind) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in w.items()} for w in views
-    ]
+
+    def fit(value: Any) -> Any:
+        if isinstance(value, Parts) or (isinstance(value, Tensor) and value.is_floating_point()):
+            return value.to(kind)
+        return value
+
+    return [{key: fit(value) for key, value in view.items()} for view in views]
 
 
 def cpu_features() -> set[str]:

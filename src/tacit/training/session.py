@@ -145,4 +145,4 @@ def _start_from(method: Method, optimiser: torch.optim.Optimizer, earlier: State
 
 
 def _note(row: dict[str, float]) -> str:
-    return f"loss {row['loss']:.3f}  {row['images_per_second']:,.0f} samples/s"
+    return f"loss {row['loss']:.3f}  {row['samples_per_second']:,.0f} samples/s"

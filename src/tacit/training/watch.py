@@ -47,7 +47,7 @@ class Watch:
     views and uniformity of their projections (Wang & Isola 2020).
 
     Args:
-        source: the training data; ``sample`` of its images, evenly spaced, are looked at.
+        source: the training data; ``sample`` of its samples, evenly spaced, are looked at.
         evaluation, training: the views to look at them with.
         seed: of the training views, the same ones at each measurement.
     """

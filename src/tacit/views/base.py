@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tacit.data import Batch
+from tacit.data import Batch, joined
+from tacit.errors import OptionError
 from tacit.parts.draws import Draws
 
 View = dict[str, Any]
-"""``x``, ready for the encoder, and what was done to each sample, e.g. ``theta`` (the affine sampling grid,
-``[B, 2, 3]``), ``grid`` (a dense one), or parameters under their own names (``[B, ...]``)."""
+"""``x``, ready for the encoder; ``length`` where it is padded (see :data:`tacit.data.Batch`); and what was done to each
+sample, e.g. ``theta`` (the affine sampling grid, ``[B, 2, 3]``), ``grid`` (a dense one), or parameters under their own
+names (``[B, ...]``)."""
 
 
 class Views(ABC):
@@ -25,18 +27,42 @@ class Views(ABC):
     @torch.no_grad()
     def __call__(self, batch: Batch, draws: Draws | None = None) -> list[View]:
         """Views of the batch; each view's rows are the batch's rows in order."""
-        x = batch["x"]
-        device = x.device if isinstance(x, Tensor) else torch.device("cpu")
-        return self.make(batch, draws or Draws(device=device))
+        return self.make(batch, draws or Draws(device=getattr(batch["x"], "device", "cpu")))
 
     @abstractmethod
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         """Draw the parameters of every sample from ``draws`` and apply them."""
 
 
+def signature(view: View) -> Any:
+    """What views must share to go through an encoder together: the shape of a sample, save for the padding."""
+    x = view["x"]
+    if not isinstance(x, Tensor):
+        return x.signature()
+    return ("padded", x.shape[1:-1]) if "length" in view else x.shape[1:]
+
+
+def alike(view: View, method: str) -> Tensor:
+    """``x`` of a view whose samples are tensors of one shape.
+
+    Raises:
+        OptionError: if they are padded or no tensor; it names the method that needs them so.
+    """
+    if "length" in view or not isinstance(view["x"], Tensor):
+        raise OptionError(f"{method} needs samples that are tensors of one shape, and these are not")
+    return view["x"]
+
+
 def join(views: list[View]) -> View:
-    """Views of one shape as a single larger one: the tensors that all of them carry, concatenated along the batch."""
+    """Views of one :func:`signature` as a single larger one: what all of them carry, concatenated along the batch."""
     if len(views) == 1:
         return views[0]
-    shared = [k for k, v in views[0].items() if isinstance(v, Tensor) and all(k in other for other in views)]
-    return {key: torch.cat([view[key] for view in views]) for key in shared}
+    made: View = {}
+    for key, first in views[0].items():
+        parts: list[Any] = [view.get(key) for view in views]
+        if key == "x" and not isinstance(first, Tensor):
+            made[key] = type(first).join(parts)
+        elif all(isinstance(part, Tensor) for part in parts):
+            padded = key == "x" and "length" in views[0]
+            made[key] = joined(parts) if padded else torch.cat(parts)
+    return made

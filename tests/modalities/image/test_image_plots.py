@@ -12,6 +12,7 @@ from PIL import Image
 from tacit.errors import DataError
 from tacit.modalities.image import plots
 from tacit.modalities.image.spec import Spec
+from tacit.reporting import sheets
 
 
 def test_small_images_keep_their_pixels() -> None:
@@ -57,13 +58,13 @@ def test_views_are_shown_with_the_normalisation_undone() -> None:
     pixels = torch.randint(60, 200, (3, 2, 4, 4), dtype=torch.uint8)
     mean, std = torch.tensor(spec.mean)[:, None, None], torch.tensor(spec.std)[:, None, None]
     normalised = (pixels / 255 - mean) / std
-    np.testing.assert_array_equal(plots.as_seen(normalised, spec), pixels.numpy())
+    np.testing.assert_array_equal(plots.as_seen({"x": normalised}, spec), pixels.numpy())
 
 
 def test_views_of_unbounded_pixels_are_stretched_around_their_mean() -> None:
     spec = Spec(1, (1, 3), (-400.0,), (200.0,))
     normalised = torch.tensor([-2.5, 0.5, 9.0]).view(1, 1, 1, 3)
-    assert plots.as_seen(normalised, spec).ravel().tolist() == [0, 153, 255]
+    assert plots.as_seen({"x": normalised}, spec).ravel().tolist() == [0, 153, 255]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
@@ -83,7 +84,7 @@ def test_every_picture_is_found_again_in_the_sheet(count: int, grey: bool) -> No
     pictures = np.random.default_rng(1).integers(0, 256, (count, 5, 8, 3), dtype=np.uint8)
     if grey:
         pictures[:] = pictures[..., :1]
-    sheet = plots.sheet(pictures)
+    sheet = sheets.sheet(pictures)
     image = Image.open(io.BytesIO(sheet.png))
     assert image.mode == ("L" if grey else "RGB")
     canvas = np.asarray(image.convert("RGB"))
@@ -101,4 +102,4 @@ def test_tiles_are_no_larger_than_asked() -> None:
 
 def test_a_sheet_of_nothing_is_refused() -> None:
     with pytest.raises(DataError):
-        plots.sheet(np.zeros((0, 4, 4, 3), np.uint8))
+        sheets.sheet(np.zeros((0, 4, 4, 3), np.uint8))

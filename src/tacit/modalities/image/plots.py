@@ -1,47 +1,16 @@
-"""Pictures of images for people: thumbnails, what an encoder saw, and sheets of many small pictures.
-
-A modality's ``plots`` module offers to the report:
-
-* ``NOUN``: what one sample is called, singular and plural
-* ``tiles(stored, side) -> uint8 [n, h, w, 3]``: stored thumbnails as RGB pictures of at most ``side`` pixels
-* ``sheet(tiles) -> Sheet``: all of them in one PNG
-* ``caption(stored) -> str``: what a reader must know about the colours, or an empty string
-"""
+"""Pictures of images for people: thumbnails, and what an encoder saw."""
 
 from __future__ import annotations
-
-import io
-import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from tacit.errors import DataError
 from tacit.modalities.image.spec import Spec
-
-NOUN = ("image", "images")
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Many pictures of one size in one PNG, row by row from the top left.
-
-    Attributes:
-        png: the encoded file.
-        columns, rows: pictures across and down; the last row may end with empty places.
-        width, height: of one picture, in pixels.
-    """
-
-    png: bytes
-    columns: int
-    rows: int
-    width: int
-    height: int
+from tacit.views.base import View
 
 
 def display_range(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,20 +59,21 @@ def thumbnails(x: Tensor, side: int = 64, within: tuple[Tensor, Tensor] | None =
     return pixels
 
 
-def as_seen(x: Tensor, spec: Spec, side: int = 96) -> NDArray[np.uint8]:
+def as_seen(view: View, spec: Spec, side: int = 96) -> NDArray[np.uint8]:
     """Views as the encoder saw them: normalisation with the data's statistics undone, made small.
 
     Black and white are 0 and 1; where the statistics tell that pixels reach beyond, two and a half standard
     deviations below and above each channel's mean. They depend on the spec alone: all views of a run compare.
 
     Args:
-        x: normalised views ``[B, C, H, W]``.
+        view: its ``x`` is normalised, ``[B, C, H, W]``.
         spec: the spec whose ``mean`` and ``std`` normalised them.
         side: the longer side of the result in pixels, at most.
 
     Returns:
         uint8 ``[B, C, h, w]``.
     """
+    x = view["x"]
     mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
     # no variable within [0, 1] varies more than this
     bounded = bool(((mean >= 0) & (mean <= 1) & (std.square() <= mean * (1 - mean) + 1e-4)).all())
@@ -140,29 +110,6 @@ def tiles(stored: NDArray[np.uint8], side: int = 64) -> NDArray[np.uint8]:
         return rgb
     small = thumbnails(torch.from_numpy(rgb.transpose(0, 3, 1, 2)), side)
     return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
-
-
-def sheet(pictures: NDArray[np.uint8]) -> Sheet:
-    """Put pictures ``[n, h, w, 3]`` side by side into one PNG, as near to a square as it gets.
-
-    Raises:
-        DataError: if there are no pictures.
-    """
-    count, height, width, _ = pictures.shape
-    if not pictures.size:
-        raise DataError("a sheet needs at least one picture")
-    columns = math.ceil(math.sqrt(count * height / width))
-    rows = math.ceil(count / columns)
-    grid = np.zeros((rows * columns, height, width, 3), np.uint8)
-    grid[:count] = pictures
-    grid = grid.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
-    canvas = grid.reshape(rows * height, columns * width, 3)
-    image = Image.fromarray(canvas)
-    if (canvas == canvas[..., :1]).all():
-        image = image.convert("L")
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=9)
-    return Sheet(file.getvalue(), columns, rows, width, height)
 
 
 def _finite(row: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -20,8 +20,7 @@ from tacit.modalities.image.read_folder import SUFFIXES, Listing, class_folders,
 from tacit.modalities.image.read_items import Files, Objects
 from tacit.modalities.image.read_pixels import LAYOUTS
 from tacit.modalities.image.stores import Store, cache_folder
-
-ARRAYS = (".npy", ".npz")
+from tacit.modalities.looking import ARRAYS, Claim, shape_of
 
 
 class ImageSource(Source):
@@ -73,14 +72,24 @@ class ImageSource(Source):
         }
 
 
-def recognises(data: Any) -> bool:
+def recognises(data: Any) -> Claim:
     """Whether ``data`` looks like images: told from types, shapes and endings, without reading any pixels.
 
-    A path that does not exist counts, so that opening it says what is wrong.
+    A path that does not exist and an array file that cannot be read may be theirs, so that opening it says what is
+    wrong.
     """
     if isinstance(data, (str, os.PathLike)):
         path = Path(os.path.expanduser(data))
-        return path.suffix.lower() in (*ARRAYS, *SUFFIXES) or not os.path.isfile(path)
+        if not os.path.isfile(path):
+            return Claim.PERHAPS
+        shape = shape_of(path)
+        if shape is None:
+            return Claim.PERHAPS if path.suffix.lower() in (*ARRAYS, *SUFFIXES) else Claim.NO
+        return Claim.SURE if len(shape) in (3, 4) else Claim.NO
+    return Claim.SURE if _holds_images(data) else Claim.NO
+
+
+def _holds_images(data: Any) -> bool:
     if isinstance(data, (np.ndarray, Tensor)):
         return data.ndim in (3, 4)
     if _labelled(data):

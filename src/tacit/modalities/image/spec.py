@@ -10,6 +10,10 @@ import torch
 from tacit.data import Source
 from tacit.errors import OptionError
 
+NOUN = ("image", "images")
+ALONE = ("image_size",)
+"""Options that need no ``data.`` before them."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -32,6 +36,10 @@ class Spec:
     def reading(self) -> dict[str, Any]:
         """Options for opening other data the way this run saw its own."""
         return {"image_size": max(self.size)}
+
+    def words(self) -> str:
+        """What the announcement of a run says of the data."""
+        return f"{self.channels} channels, seen at {'x'.join(map(str, self.size))}"
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> Spec:

@@ -191,3 +191,8 @@ def image_folder(path: str | os.PathLike[str], images: np.ndarray, labels: np.nd
         pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
         Image.fromarray(pixels).save(folder / classes[int(label)] / f"{number:05d}.png")
     return folder
+
+
+def sample(count: int = 64, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A small data set with labels: what ``open_source`` takes."""
+    return scattered_digits("train", count=count, seed=seed, size=20, clutter=1)

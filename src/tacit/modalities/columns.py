@@ -1,0 +1,170 @@
+"""Tables from files and data frames, with errors that name the file and the column."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tacit.errors import DataError
+from tacit.modalities.looking import path_of
+
+TABLES = (".csv", ".tsv", ".parquet")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def is_frame(data: Any) -> bool:
+    """Whether ``data`` is a table of pandas, polars or PyArrow; none of them is imported."""
+    return type(data).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and hasattr(data, "columns")
+
+
+def read_table(data: Any, delimiter: str | None = None, columns: list[str] | None = None) -> Any:
+    """A table as ``pyarrow.Table``.
+
+    Args:
+        data: a path to ``.csv``, ``.tsv`` or ``.parquet``, or a table of pandas, polars or PyArrow.
+        delimiter: between the columns of a text file; by its ending otherwise.
+        columns: only these.
+
+    Raises:
+        DataError: if it is missing, empty, damaged, of another encoding than UTF-8 or has rows of different lengths; or
+            if a text file has a single column that looks like several.
+    """
+    import pyarrow as pa
+
+    path = path_of(data)
+    if path is None:
+        if isinstance(data, pa.Table):
+            table = data
+        elif hasattr(data, "to_arrow"):
+            table = data.to_arrow()
+        else:
+            table = pa.Table.from_pandas(data, preserve_index=False)
+        return _with_columns(table, "the table", columns)
+    if not path.is_file():
+        raise DataError(f"there is no file '{path}'")
+    if not path.stat().st_size:
+        raise DataError(f"'{path}' is empty; it should be a table with a row of column names")
+    try:
+        if path.suffix.lower() == ".parquet":
+            from pyarrow import parquet
+
+            table = parquet.read_table(path)
+            index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+            table = table.drop_columns(index)  # row labels of pandas
+        else:
+            table = _read_text(path, delimiter)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read '{path}': {_reason(error)}") from None
+    return _with_columns(table, f"'{path}'", columns)
+
+
+def _read_text(path: Path, delimiter: str | None) -> Any:
+    from pyarrow import csv
+
+    between = delimiter or DELIMITERS.get(path.suffix.lower(), ",")
+    missing = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
+    table = csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=between),
+        convert_options=csv.ConvertOptions(null_values=missing, strings_can_be_null=True),
+    )
+    name = table.column_names[0] if table.num_columns else ""
+    other = next((mark for mark in (";", "\t", ",", "|") if mark in name), None)
+    if table.num_columns == 1 and other is not None:
+        shown = "\\t" if other == "\t" else other
+        raise DataError(
+            f"'{path}' has one column, '{name[:60]}', which looks like several; say --set data.delimiter='{shown}'"
+        )
+    return table
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "UTF8" in text or "utf-8" in text:
+        return "it is not UTF-8 text; save it in that encoding"
+    return text or type(error).__name__
+
+
+def _with_columns(table: Any, where: str, columns: list[str] | None) -> Any:
+    if not table.num_rows:
+        raise DataError(f"{where} has no rows")
+    check_columns(table, where, columns or ())
+    return table.select(columns) if columns else table
+
+
+def check_columns(table: Any, where: str, names: Any) -> None:
+    """Make sure that a table has these columns.
+
+    Raises:
+        DataError: naming the first that it has not, and those that it has.
+    """
+    for name in names:
+        if name not in table.column_names:
+            raise DataError(f"{where} has no column '{name}'; it has {', '.join(table.column_names[:20])}")
+
+
+def numbers(table: Any, name: str, where: str) -> np.ndarray:
+    """A column as float64 ``[rows]``, NaN where it is empty.
+
+    Raises:
+        DataError: naming the column, if it holds no numbers, or infinite ones.
+    """
+    import pyarrow as pa
+
+    column = table[name]
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif pa.types.is_null(kind):
+        raise DataError(f"{where}: column '{name}' is empty")
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        first = next((str(value) for value in column.drop_null()[:1].to_pylist()), "")
+        raise DataError(f"{where}: column '{name}' is not numeric (it holds {kind}, e.g. '{first[:40]}')")
+    values = column.cast(pa.float64()).to_numpy()
+    values = np.asarray(values, dtype=np.float64)
+    if np.isinf(values).any():
+        raise DataError(f"{where}: column '{name}' holds infinite numbers (row {int(np.isinf(values).argmax()) + 1})")
+    return values
+
+
+def codes(table: Any, name: str, where: str) -> tuple[np.ndarray, list[str]]:
+    """A column's values as codes, int64 ``[rows]``, and the values in words, in order of first appearance.
+
+    Raises:
+        DataError: naming the column, if something is missing in it.
+    """
+    encoded = table[name].combine_chunks().dictionary_encode()
+    if encoded.null_count:
+        raise DataError(f"{where}: column '{name}' has {encoded.null_count} empty cells, and every row needs one")
+    if hasattr(encoded, "combine_chunks"):
+        encoded = encoded.combine_chunks()
+    return encoded.indices.to_numpy().astype(np.int64), [str(value) for value in encoded.dictionary.to_pylist()]
+
+
+def is_time(table: Any, name: str) -> bool:
+    """Whether a column holds dates or times."""
+    import pyarrow as pa
+
+    kind = table[name].type
+    return bool(pa.types.is_temporal(kind))
+
+
+def times(table: Any, name: str, where: str) -> np.ndarray:
+    """A column of times as float64 seconds, or of numbers as they are: ``[rows]``.
+
+    Raises:
+        DataError: naming the column, if it holds neither or if something is missing in it.
+    """
+    import pyarrow as pa
+
+    column = table[name]
+    if column.null_count:
+        raise DataError(f"{where}: column '{name}' has {column.null_count} empty cells, and every row needs a time")
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy().astype(np.float64) / 1e6
+    if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+        return column.cast(pa.int64()).to_numpy().astype(np.float64)
+    return numbers(table, name, where)
