@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def read_table(
             from pyarrow import parquet
 
             table = parquet.read_table(path)
+            index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+            table = table.drop_columns(index)  # row labels of pandas
         else:
             table = _read_text(path, delimiter, missing, decimal)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -86,6 +89,9 @@ def _read_text(path: Path, delimiter: str | None, missing: Sequence[str], decima
             ),
         )
         names = table.column_names
+        bytes_in = next((field.name for field in table.schema if pa.types.is_binary(field.type)), None)
+        if bytes_in is not None:
+            raise DataError(f"cannot read '{path}': column '{bytes_in}' is not UTF-8 text; save it in that encoding")
     except pa.ArrowInvalid:
         with open(path, encoding="utf-8") as file:
             names = [file.readline().strip()]
