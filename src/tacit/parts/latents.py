@@ -135,7 +135,7 @@ def guided_mask(
     """Hides together what some randomly chosen latents look at most.
 
     Of ``k = round(ratio N)`` hidden tokens, ``round(by_chance k)`` are drawn from what the others left, all alike; the
-    others are those at which ``round(N ratio / per_query)`` random latents look most in sum.
+    others are those at which ``round(N ratio / per_query)``, at least one, random latents look most in sum.
 
     Args:
         weights: how much each latent looks at each token, after the softmax, ``[B, L, N]``.
@@ -157,19 +157,19 @@ def guided_mask(
     if not 0 < ratio < 1:
         raise ValueError(f"the share of hidden tokens must lie between 0 and 1, not {ratio}")
     counts = torch.full((batch,), count, device=weights.device) if valid is None else valid.sum(1)
-    chosen = min(round(count * ratio / per_query), latents)
-    if chosen < 1 or count < 2:
+    chosen = (counts * ratio / per_query).round().clamp_max(latents)
+    if int(counts.max()) < 2 or int(chosen.max()) < 1:
         raise ValueError(
             f"samples of {count} tokens with ratio={ratio:g} have less than half a latent of {per_query} tokens to "
             "choose: raise ratio or lower per_query"
         )
-    picked = draws.uniform(batch, latents).argsort(1) < chosen
+    picked = draws.uniform(batch, latents).argsort(1) < chosen.clamp_min(1)[:, None]
     score = (weights.float() * picked[:, :, None]).sum(1)
     chance = draws.along(batch, count)
     if valid is not None:
         score, chance = score.masked_fill(~valid, -torch.inf), chance.masked_fill(~valid, torch.inf)
     hidden = torch.minimum((counts * ratio).round().long().clamp_min(1), (counts - 1).clamp_min(0))
     drawn = (hidden * by_chance).round().long()
-    looked = score.argsort(1, descending=True, stable=True).argsort(1) < (hidden - drawn)[:, None]
-    rest = chance.masked_fill(looked, torch.inf).argsort(1, stable=True).argsort(1) < drawn[:, None]
+    looked = score.argsort(dim=1, descending=True, stable=True).argsort(1) < (hidden - drawn)[:, None]
+    rest = chance.masked_fill(looked, torch.inf).argsort(dim=1, stable=True).argsort(1) < drawn[:, None]
     return looked | rest
