@@ -33,7 +33,11 @@ def test_swapped_columns_come_whole_from_rows_of_the_batch(made) -> None:
     changed = Swap(0.5)(view, Draws.seeded(0))
     assert float(changed["swapped"].float().mean()) == pytest.approx(0.5, abs=0.03)
     for i in range(spec.layout.count):
-        before, after, swapped = of_column(spec, view["x"], i), of_column(spec, changed["x"], i), changed["swapped"][:, i]
+        before, after, swapped = (
+            of_column(spec, view["x"], i),
+            of_column(spec, changed["x"], i),
+            changed["swapped"][:, i],
+        )
         torch.testing.assert_close(after[~swapped], before[~swapped], rtol=0, atol=0)
         there = (after[:, None] == before[None]).all(2).any(1)
         assert bool(there.all()), "a value that no row has"
@@ -47,8 +51,12 @@ def test_cut_mix_takes_all_from_one_other_row(made) -> None:
     assert bool((after[:, None] == view["x"][None]).all(2).any(1).all())
     half = CutMix(0.5)(view, Draws.seeded(0))["x"]
     # with the same draws the partner is the same, so each column is the row's own or the partner's
-    own = torch.stack([(of_column(spec, half, i) == of_column(spec, view["x"], i)).all(1) for i in range(spec.layout.count)])
-    partner = torch.stack([(of_column(spec, half, i) == of_column(spec, after, i)).all(1) for i in range(spec.layout.count)])
+    own = torch.stack(
+        [(of_column(spec, half, i) == of_column(spec, view["x"], i)).all(1) for i in range(spec.layout.count)]
+    )
+    partner = torch.stack(
+        [(of_column(spec, half, i) == of_column(spec, after, i)).all(1) for i in range(spec.layout.count)]
+    )
     assert bool((own | partner).all())
     assert 0.3 < float(own.float().mean()) < 0.8
 

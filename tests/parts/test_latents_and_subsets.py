@@ -59,7 +59,9 @@ def test_padding_is_never_hidden_and_changes_nothing() -> None:
     assert (hidden.sum(1) < valid.sum(1)).all()
 
 
-@pytest.mark.parametrize(("count", "ratio", "per_query"), [(4, 0.2, 2), (1, 0.5, 0.1), (3, 0.1, 1), (8, 0.0, 1), (8, 1.0, 1)])
+@pytest.mark.parametrize(
+    ("count", "ratio", "per_query"), [(4, 0.2, 2), (1, 0.5, 0.1), (3, 0.1, 1), (8, 0.0, 1), (8, 1.0, 1)]
+)
 def test_too_little_to_hide_is_refused(count: int, ratio: float, per_query: float) -> None:
     with pytest.raises(ValueError):
         guided_mask(weights(2, 3, count), ratio, per_query, 0.0, Draws.seeded(0))

@@ -130,7 +130,7 @@ class LatentDecoder(nn.Module):
 
 
 def guided_mask(
-    weights: Tensor, ratio: float, per_query: int, by_chance: float, draws: Draws, valid: Tensor | None = None
+    weights: Tensor, ratio: float, per_query: float, by_chance: float, draws: Draws, valid: Tensor | None = None
 ) -> Tensor:
     """Hides together what some randomly chosen latents look at most.
 

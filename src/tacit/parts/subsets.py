@@ -27,7 +27,11 @@ def possible_sizes(count: int, context: Range, targets: Range) -> list[tuple[int
     pairs = [(c, t) for c in range(max(low, 1), high + 1) for t in range(max(least, 1), most + 1) if c + t <= count]
     if not pairs:
         half = max(count // 2, 1) / count
-        hint = f"with context=({half:.2f}, {half:.2f}) and targets=({half:.2f}, {half:.2f}) it would be" if count > 1 else "more tokens are needed"
+        hint = (
+            f"with context=({half:.2f}, {half:.2f}) and targets=({half:.2f}, {half:.2f}) it would be"
+            if count > 1
+            else "more tokens are needed"
+        )
         raise OptionError(
             f"of {count} tokens, context={context} and targets={targets} leave none to see or none to predict; {hint}"
         )

@@ -18,8 +18,8 @@ from tacit.parts.wrapping import wrapped
 
 
 def encoder_names() -> list[str]:
-    """Names of the encoders: ``columns`` (a transformer with a token a column), ``mlp`` (residual layers on all features)
-    and ``perceiver`` (a few latents that look at the columns)."""
+    """Names of the encoders: ``columns`` (a transformer with a token a column), ``mlp`` (residual layers on all
+    features) and ``perceiver`` (a few latents that look at the columns)."""
     return ["columns", "mlp", "perceiver"]
 
 
@@ -65,8 +65,8 @@ class RowNet(nn.Module):
         depth: number of residual layers.
         dim: of the embedding.
 
-    Source: the residual network of Gorishniy et al. 2021, Revisiting Deep Learning Models for Tabular Data, section 3.2,
-    with layer norms, so that other samples do not change what a sample gives.
+    Source: the residual network of Gorishniy et al. 2021, Revisiting Deep Learning Models for Tabular Data, section
+    3.2, with layer norms, so that other samples do not change what a sample gives.
 
     Raises:
         OptionError: for sizes that cannot be.
@@ -169,7 +169,7 @@ class ColumnNet(Columns, TokenNet):
         if registers < 0:
             raise OptionError(f"registers must be at least 0, not {registers}")
         self.lay_out(layout)
-        self.enter = Embedding(*layout.places.shape, width)  # type: ignore[assignment]
+        self.enter = Embedding(len(layout.places), layout.places.shape[1], width)  # type: ignore[assignment]
         self.registers = nn.Parameter(torch.randn(registers, width)) if registers else None
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
@@ -201,6 +201,6 @@ class ColumnLatents(Columns, LatentNet):
     normalise_targets = False
 
     def __init__(self, layout: Layout, *, width: int = 64, depth: int = 3, heads: int = 4, latents: int = 16) -> None:
-        enter = Embedding(*layout.places.shape, width)
+        enter = Embedding(len(layout.places), layout.places.shape[1], width)
         super().__init__(enter, layout.places.shape[1], width=width, depth=depth, heads=heads, latents=latents)
         self.lay_out(layout)

@@ -88,7 +88,8 @@ def open_source(
     }  # fmt: skip
     x, y, groups = unpacked(data)
     path = path_of(x)
-    where, skipped = (f"'{path}'" if path is not None else "the table"), []
+    where = f"'{path}'" if path is not None else "the table"
+    skipped: list[tuple[str, str]] = []
     if path is not None and path.is_dir():
         table, skipped = _folder(path, options)
     elif path is not None and path.suffix.lower() in ARRAYS:
@@ -207,9 +208,7 @@ def _label_column(table: Any, name: str, where: str) -> np.ndarray:
     return np.asarray(column.to_pylist()) if pa.types.is_large_string(column.type) else column.to_numpy()
 
 
-def _same_classes(
-    labels: Tensor, classes: list[str], known: tuple[str, ...], where: str
-) -> tuple[Tensor, list[str]]:
+def _same_classes(labels: Tensor, classes: list[str], known: tuple[str, ...], where: str) -> tuple[Tensor, list[str]]:
     import torch
 
     place = {name: i for i, name in enumerate(known)}

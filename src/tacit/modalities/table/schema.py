@@ -62,7 +62,8 @@ class Column:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Column:
-        return cls(**{key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in row.items()})
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in row.items()}
+        return cls(**known)
 
 
 @dataclass(frozen=True)

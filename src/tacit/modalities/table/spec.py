@@ -49,7 +49,7 @@ class Spec:
 
     def words(self) -> str:
         """What the announcement of a run says of the data."""
-        counts = Counter(column.sort for column in self.schema.columns)
+        counts: Counter[str] = Counter(column.sort for column in self.schema.columns)
         sorts = {"number": "numeric", "category": "categorical", "date": "dates"}
         listed = ", ".join(f"{counts[sort]} {word}" for sort, word in sorts.items() if counts[sort])
         return f"{len(self.schema.columns)} columns ({listed}), {self.features} features"

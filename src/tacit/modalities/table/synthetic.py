@@ -46,8 +46,8 @@ def hidden_factors(
 ) -> Made:
     """Rows whose columns are noisy waves of a few hidden factors, beside columns that mean nothing.
 
-    The factors are uniform in [-1, 1]. A row's class is the nearest of ``classes`` fixed points in their space, so it is
-    a function of the factors alone. Each number is a wave along a direction of its own, ``cos(w . factors + phase)``
+    The factors are uniform in [-1, 1]. A row's class is the nearest of ``classes`` fixed points in their space, so it
+    is a function of the factors alone. Each number is a wave along a direction of its own, ``cos(w . factors + phase)``
     with Gaussian noise, some of them on a skewed scale: no single column tells a factor, several together do. A
     category is the interval that such a wave falls into, one row in ten by mistake; a boolean its sign; the date's
     time of year goes round with the first factor while its year is random. Cells are missing at random.
