@@ -37,7 +37,7 @@ def demo(seed: int = 0, out: str | Path | None = None, quiet: bool = False, moda
     train, test = declared.data(seed)
     run = api.pretrain(
         train, declared.method, declared.encoder, epochs=declared.epochs, batch_size=declared.batch_size, out=out,
-        seed=seed, modality=modality, quiet=quiet, options=dict(declared.options),
+        seed=seed, views=declared.views, modality=modality, quiet=quiet, options=dict(declared.options),
     )  # fmt: skip
     result = api.evaluate(run, train, test, seed=seed)
     page = api.report(run)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,25 @@ def is_frame(data: Any) -> bool:
     return type(data).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and hasattr(data, "columns")
 
 
-def read_table(data: Any, delimiter: str | None = None, columns: list[str] | None = None) -> Any:
+def read_table(
+    data: Any,
+    delimiter: str | None = None,
+    columns: list[str] | None = None,
+    missing: Sequence[str] = (),
+    decimal: str = ".",
+) -> Any:
     """A table as ``pyarrow.Table``.
 
     Args:
         data: a path to ``.csv``, ``.tsv`` or ``.parquet``, or a table of pandas, polars or PyArrow.
         delimiter: between the columns of a text file; by its ending otherwise.
         columns: only these.
+        missing: what stands for nothing in a text file, besides ``MISSING``.
+        decimal: mark of a text file's fractions.
 
     Raises:
         DataError: if it is missing, empty, damaged, of another encoding than UTF-8 or has rows of different lengths; or
-            if a text file has a single column that looks like several.
+            if a text file seems to have another delimiter.
     """
     import pyarrow as pa
 
@@ -55,30 +65,48 @@ def read_table(data: Any, delimiter: str | None = None, columns: list[str] | Non
             index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
             table = table.drop_columns(index)  # row labels of pandas
         else:
-            table = _read_text(path, delimiter)
+            table = _read_text(path, delimiter, missing, decimal)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read '{path}': {_reason(error)}") from None
     return _with_columns(table, f"'{path}'", columns)
 
 
-def _read_text(path: Path, delimiter: str | None) -> Any:
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""What stands for nothing in a text file."""
+
+
+def _read_text(path: Path, delimiter: str | None, missing: Sequence[str], decimal: str) -> Any:
+    import pyarrow as pa
     from pyarrow import csv
 
     between = delimiter or DELIMITERS.get(path.suffix.lower(), ",")
-    missing = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
-    table = csv.read_csv(
-        path,
-        parse_options=csv.ParseOptions(delimiter=between),
-        convert_options=csv.ConvertOptions(null_values=missing, strings_can_be_null=True),
-    )
-    name = table.column_names[0] if table.num_columns else ""
-    other = next((mark for mark in (";", "\t", ",", "|") if mark in name), None)
-    if table.num_columns == 1 and other is not None:
+    try:
+        table = csv.read_csv(
+            path,
+            parse_options=csv.ParseOptions(delimiter=between),
+            convert_options=csv.ConvertOptions(
+                null_values=[*MISSING, *missing], strings_can_be_null=True, decimal_point=decimal
+            ),
+        )
+        names = table.column_names
+        bytes_in = next((field.name for field in table.schema if pa.types.is_binary(field.type)), None)
+        if bytes_in is not None:
+            raise DataError(f"cannot read '{path}': column '{bytes_in}' is not UTF-8 text; save it in that encoding")
+    except pa.ArrowInvalid:
+        with open(path, encoding="utf-8") as file:
+            names = [file.readline().strip()]
+        if between in names[0] or _other_mark(names[0]) is None:
+            raise
+    if len(names) == 1 and (other := _other_mark(names[0])) is not None:
         shown = "\\t" if other == "\t" else other
         raise DataError(
-            f"'{path}' has one column, '{name[:60]}', which looks like several; say --set data.delimiter='{shown}'"
+            f"'{path}' has one column, '{names[0][:60]}', which looks like several; say --set data.delimiter='{shown}'"
         )
     return table
+
+
+def _other_mark(header: str) -> str | None:
+    return next((mark for mark in (";", "\t", ",", "|") if mark in header), None)
 
 
 def _reason(error: Exception) -> str:
@@ -91,6 +119,9 @@ def _reason(error: Exception) -> str:
 def _with_columns(table: Any, where: str, columns: list[str] | None) -> Any:
     if not table.num_rows:
         raise DataError(f"{where} has no rows")
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise DataError(f"{where} has several columns named '{twice[0]}'; give each a name of its own")
     check_columns(table, where, columns or ())
     return table.select(columns) if columns else table
 

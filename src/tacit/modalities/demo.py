@@ -17,6 +17,7 @@ class Demo:
             them.
         method: what it is trained with.
         encoder: by name; None for the automatic one.
+        views: a recipe instead of the method's own.
         epochs, batch_size: how long.
         options: any other option of :func:`tacit.pretrain`.
         raw: what the kind's ``raw`` gives, in words.
@@ -26,6 +27,7 @@ class Demo:
     data: Callable[[int], tuple[Any, Any]]
     method: str = "simclr"
     encoder: str | None = None
+    views: str | None = None
     epochs: int = 30
     batch_size: int = 128
     options: Mapping[str, Any] = field(default_factory=dict)

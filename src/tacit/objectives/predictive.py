@@ -69,3 +69,27 @@ class TokenDistance(Objective):
         # The value is averaged over ranks, so each divides by the mean number of real ones per rank.
         count = ranks.total(valid.sum()).clamp_min(1) / ranks.world()[1]
         return torch.where(valid, error, 0).sum() / count
+
+
+class TokenError(Objective):
+    """Mean squared error of predicted tokens, without any normalisation.
+
+        loss = mean over all numbers of (prediction - target)^2
+
+    Shape: ``prediction``, ``target`` ``[..., D] -> []``. The gradient flows into the prediction alone.
+
+    Source: Thimonier et al. 2024, T-JEPA: Augmentation-Free Self-Supervised Learning for Tabular Data, section 3.
+
+    Raises:
+        ValueError: for unequal shapes.
+    """
+
+    crosses: ClassVar[Crossing] = "local"
+
+    @full_precision
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if prediction.shape != target.shape:
+            raise ValueError(
+                f"prediction and target must have one shape, not {tuple(prediction.shape)} and {tuple(target.shape)}"
+            )
+        return functional.mse_loss(prediction, target.detach())

@@ -1,4 +1,4 @@
-"""Estimators for scikit-learn. torch is imported when one is fitted, not before."""
+"""Dimensionality reduction by neighbours as a scikit-learn transformer."""
 
 from __future__ import annotations
 
