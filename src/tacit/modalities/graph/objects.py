@@ -23,6 +23,11 @@ def _geometric(data: Any) -> bool:
     return any(kind.__module__.partition(".")[0] == "torch_geometric" for kind in type(data).__mro__)
 
 
+def _is_set(data: Any) -> bool:
+    """Whether it is a data set of PyTorch Geometric, which passes on what its first graph has."""
+    return _geometric(data) and any(kind.__name__ == "Dataset" for kind in type(data).__mro__)
+
+
 def read_objects(data: Any) -> list[Record]:
     """Records of a graph, a list of graphs or a data set.
 
@@ -30,11 +35,12 @@ def read_objects(data: Any) -> list[Record]:
         DataError: for anything else, and for graphs with several kinds of nodes.
     """
     where = shown(data)
-    if isinstance(data, Mapping) or hasattr(data, "edge_index"):
+    listed = isinstance(data, (list, tuple)) or _is_set(data)
+    if isinstance(data, Mapping) or (not listed and hasattr(data, "edge_index")):
         return _one(data, where)
     if hasattr(data, "node_types") or hasattr(data, "edge_types"):
         raise DataError(f"{where} has nodes of several kinds, which are not read; give data.to_homogeneous()")
-    if not isinstance(data, (list, tuple)) and not _geometric(data):
+    if not listed:
         raise DataError(f"cannot read graphs from {where}; give a dictionary with edge_index, a Data or a list of such")
     if not len(data):
         raise DataError(f"{where} has no graphs in it")

@@ -64,7 +64,7 @@ def wirings(
     made = []
     for y in random.integers(0, classes, count).tolist():
         size = int(random.integers(nodes[0], nodes[1] + 1))
-        roles = random.permutation(np.arange(size) % ROLES)
+        roles = random.permutation((np.arange(size) + random.integers(ROLES)) % ROLES)
         of = [np.flatnonzero(roles == role) for role in range(ROLES)]
         total = max(1, round(size * random.uniform(*degree) / 2))
         pairs = np.array(WIRINGS[y])[random.integers(0, len(WIRINGS[y]), total)]
