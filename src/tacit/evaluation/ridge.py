@@ -152,10 +152,12 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray, counts: np.nda
     for column in range(truth.shape[1]):
         order = np.argsort(-scores[:, column], kind="stable")
         hits = truth[order, column]
+        ends = np.append(np.flatnonzero(np.diff(scores[order, column])), len(order) - 1)
+        last = ends[np.searchsorted(ends, np.arange(len(order)))]  # what is equal has one rank, the last of them
         ranked = counts[:, order]
         seen = ranked.cumsum(1)
         found = (ranked * hits).cumsum(1)
-        precision = found / np.maximum(seen, 1)
+        precision = found[:, last] / np.maximum(seen[:, last], 1)
         positives = found[:, -1]
         total += np.where(positives > 0, (precision * ranked * hits).sum(1) / np.maximum(positives, 1), 0)
         occurring += positives > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def read_table(data: Any, delimiter: str | None = None, columns: list[str] | Non
             from pyarrow import parquet
 
             table = parquet.read_table(path)
+            index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+            table = table.drop_columns(index)  # row labels of pandas
         else:
             table = _read_text(path, delimiter)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

@@ -41,6 +41,9 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 """Recipes that methods ask for by name: which of a kind's chains make up the views."""
 
+Prepare = Callable[[Batch], View]
+Own = Callable[..., Views]
+
 
 @dataclass(frozen=True)
 class Change(ABC):
@@ -81,8 +84,6 @@ class Change(ABC):
 
 
 Chain = tuple[Change, ...]
-Prepare = Callable[[Batch], View]
-Own = Callable[..., Views]
 
 
 def _either(chosen: Tensor, new: Any, old: Any) -> Any:

@@ -1,0 +1,127 @@
+"""Chains of transformations: recipes by role, options by name, probabilities by sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from tacit.data import Batch, Parts
+from tacit.errors import OptionError
+from tacit.parts.draws import Draws
+from tacit.views.base import View, Views, join, signature
+from tacit.views.changes import ROLES, Chained, Change, chained
+
+
+@dataclass(frozen=True)
+class AddOne(Change):
+    amount: float = 1.0
+
+    def change(self, view: View, draws: Draws) -> View:
+        return view | {"x": view["x"] + self.amount}
+
+
+@dataclass(frozen=True)
+class Cut(Change):
+    size: int = 2
+
+    def change(self, view: View, draws: Draws) -> View:
+        return view | {"x": view["x"][..., : self.size]}
+
+
+CHAINS = {"strong": (AddOne(),), "weak": (AddOne(amount=0.5),), "local": (AddOne(), Cut())}
+
+
+def prepare(batch: Batch) -> View:
+    return {"x": batch["x"] * 2}
+
+
+def made(recipe: str, count: int = 4, **options: object) -> list[torch.Tensor]:
+    views = chained(recipe, prepare, CHAINS, **options)
+    return [view["x"] for view in views({"x": torch.ones(count, 3)}, Draws.seeded(0))]
+
+
+def test_every_role_has_its_views() -> None:
+    for role, names in ROLES.items():
+        assert len(made(role)) == len(names)
+    assert [float(x[0, 0]) for x in made("strong-weak")] == [3.0, 2.5]
+    assert [float(x[0, 0]) for x in made("pair-and-plain")] == [3.0, 3.0, 2.0]
+    assert [x.shape[1] for x in made("multi-crop")] == [3, 3, 2, 2, 2, 2, 2, 2]
+    assert len(made("multi-crop", count=4)) == 8
+
+
+def test_options_go_to_the_transformation_and_the_chain_that_they_name() -> None:
+    assert [float(x[0, 0]) for x in made("strong-weak", **{"add-one.amount": 7})] == [9.0, 9.0]
+    assert [float(x[0, 0]) for x in made("strong-weak", **{"weak.add-one.amount": 7.0})] == [3.0, 9.0]
+    assert [float(x[0, 0]) for x in made("strong-weak", **{"add-one": False})] == [2.0, 2.0]
+    views = chained("pair", prepare, CHAINS, count=3)({"x": torch.ones(2, 3)}, Draws.seeded(0))
+    assert len(views) == 3
+    shared = chained("pair-and-shared", prepare, CHAINS, chunk=2)({"x": torch.ones(4, 3)}, Draws.seeded(0))
+    assert [view.get("chunk") for view in shared] == [None, None, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ad-one": 1}, "did you mean 'add-one'"),
+        ({"add-one.amuont": 1}, "did you mean 'amount'"),
+        ({"add-one.amount": "much"}, "add-one.amount='much'"),
+        ({"add-one": 2.0}, "probability from 0 to 1"),
+        ({"count": 0}, "count must be"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], said: str) -> None:
+    with pytest.raises(OptionError) as error:
+        chained("pair", prepare, CHAINS, **options)
+    assert said in str(error.value)
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(OptionError, match="did you mean 'pair'"):
+        chained("pear", prepare, CHAINS)
+
+
+def test_a_probability_changes_that_share_of_the_samples() -> None:
+    (x,) = made("single", **{"add-one": 0.25}, count=1)
+    assert set(x.unique().tolist()) <= {2.0, 3.0}
+    (view,) = Chained(prepare, [(AddOne(p=0.25),)])({"x": torch.ones(4000, 1)}, Draws.seeded(3))
+    share = float((view["x"] == 3).float().mean())
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / 4000) ** 0.5
+
+
+def test_own_recipes_are_chains_or_views() -> None:
+    class Twice(Views):
+        def __init__(self, prepare, chain, *, times: int = 2) -> None:
+            self.prepare, self.times = prepare, times
+
+        def make(self, batch: Batch, draws: Draws) -> list[View]:
+            return [self.prepare(batch)] * self.times
+
+    own = {"weak-pair": ("weak", "weak"), "twice": Twice}
+    batch = {"x": torch.ones(2, 3)}
+    assert [float(v["x"][0, 0]) for v in chained("weak-pair", prepare, CHAINS, own)(batch)] == [2.5, 2.5]
+    assert len(chained("twice", prepare, CHAINS, own, times=5)(batch)) == 5
+
+
+def test_views_of_several_lengths_are_joined_by_padding() -> None:
+    one = {"x": torch.ones(2, 3, 4), "length": torch.tensor([4, 2])}
+    two = {"x": torch.ones(2, 3, 6), "length": torch.tensor([6, 5])}
+    assert signature(one) == signature(two)
+    whole = join([one, two])
+    assert tuple(whole["x"].shape) == (4, 3, 6)
+    assert not whole["x"][:2, :, 4:].any()
+    assert whole["length"].tolist() == [4, 2, 6, 5]
+    assert signature({"x": one["x"]}) != signature({"x": two["x"]})
+
+
+def test_parts_are_joined_and_moved_as_one() -> None:
+    one = Parts({"number": torch.ones(2, 3), "code": torch.zeros(2, 1, dtype=torch.int64)})
+    whole = join([{"x": one}, {"x": one}])["x"]
+    assert len(whole) == 4
+    wide = whole.to(torch.float64)
+    assert wide["number"].dtype == torch.float64
+    assert wide["code"].dtype == torch.int64
+    assert len(whole.rows(slice(1, 3))) == 2
+    (view,) = Chained(lambda batch: {"x": batch["x"]}, [()])({"x": one})
+    assert view["x"] is one
