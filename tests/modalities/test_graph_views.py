@@ -238,6 +238,16 @@ def test_numbers_of_nodes_and_edges_are_uniform_and_differ() -> None:
     assert all(back[b, a] == number for (a, b), number in back.items())
 
 
+def test_rows_are_the_samples_asked_for() -> None:
+    part, wanted = many((8, 20, 13)).rows(slice(1, 3)), many((20, 13))
+    assert len(part) == 2
+    for name in ("nodes", "owner", "place"):
+        assert torch.equal(getattr(part, name), getattr(wanted, name))
+    assert {tuple(pair) for pair in part.edges.T.tolist()} == {tuple(pair) for pair in wanted.edges.T.tolist()}
+    rooted = one([5, 6, 7]).rows(slice(1, 3))
+    assert rooted.place[rooted.roots].tolist() == [6, 7]
+
+
 def test_joined_and_put_together_again() -> None:
     pair = Graphs.join([many((8, 20)), many((13,))])
     wanted = many((8, 20, 13))

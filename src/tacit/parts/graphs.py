@@ -83,6 +83,18 @@ class Graphs:
         """The same graphs with other nodes as samples."""
         return Graphs(self.nodes, self.edges, self.owner, self.place, self.count, roots)
 
+    def rows(self, rows: slice) -> Graphs:
+        """Only some of the samples; samples that are nodes keep the whole of their graph."""
+        if self.roots is not None:
+            return self.with_roots(self.roots[rows])
+        chosen = torch.zeros(self.count, dtype=torch.bool, device=self.device)
+        chosen[rows] = True
+        inside = chosen[self.owner]
+        number = inside.cumsum(0) - 1
+        edges = number[self.edges[:, inside[self.edges[0]]]]
+        owner = (chosen.cumsum(0) - 1)[self.owner[inside]]
+        return Graphs(self.nodes[inside], edges, owner, self.place[inside], int(chosen.sum()))
+
     def sizes(self) -> Tensor:
         """Nodes of each graph: int64 ``[count]``."""
         return torch.bincount(self.owner, minlength=self.count)
