@@ -56,7 +56,7 @@ def debiased(trial: Trial) -> Result:
         name: trained(data.x, method, probed(data), **OPTIONS, tau_plus=tau, seed=trial.seed)
         for name, (method, tau) in arms.items()
     }
-    probe["oracle"] = trained((data.x, data.y), Oracle, probed(data), **OPTIONS, seed=trial.seed)  # type: ignore[arg-type]
+    probe["oracle"] = trained((data.x, data.y), Oracle, probed(data), **OPTIONS, seed=trial.seed)
     notes = {"mean_absolute_error_debiased_%": sizes, "linear_probe_on_scattered_digits_%": probe}
     return Result(naive, corrected, notes)
 

@@ -60,7 +60,7 @@ def supcon(trial: Trial) -> Result:
         "simclr": ("simclr", contrast),
     }
     rows = {
-        name: trained((data.x, data.y), method, measure, **OPTIONS, **options, seed=trial.seed)  # type: ignore[arg-type]
+        name: trained((data.x, data.y), method, measure, **OPTIONS, **options, seed=trial.seed)
         for name, (method, options) in arms.items()
     }
     return Result(rows["cross_entropy"]["linear"], rows["supcon_out"]["linear"], rows)

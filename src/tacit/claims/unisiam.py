@@ -75,7 +75,7 @@ def unisiam(trial: Trial) -> Result:
     }
     others: dict[str, Callable[[], dict[str, float]]] = {
         "unisiam_temperature_0.2": lambda: trained(x, "unisiam", measure, **shared, **heads, temperature=0.2),
-        "supervised": lambda: trained((x, y), Supervised, measure, **shared),  # type: ignore[arg-type]
+        "supervised": lambda: trained((x, y), Supervised, measure, **shared),
         "random": lambda: trained(x, "simsiam", blank, **(shared | {"epochs": 1})),
     }
     if trial.seed == 0:
