@@ -84,15 +84,18 @@ def test_accuracy(run: Run, data: Any) -> dict[str, Any]:
         raise DataError("test data needs one class a sample, and its labels are numbers or several classes at once")
     if names is not None and source.classes is not None and source.classes != names:
         raise OptionError(f"training and test data have different classes: {names} and {source.classes}")
-    if int(source.labels.max()) >= classes or int(source.labels.min()) < 0:
+    known = source.labels >= 0  # some methods train on samples of which only some have a label
+    unlabelled = bool(getattr(type(run.method), "partly", False)) and bool(known.any())
+    if int(source.labels.max()) >= classes or (not unlabelled and not bool(known.all())):
         raise DataError(f"the run knows labels from 0 to {classes - 1}, and the test data has others")
     hits: dict[str, list[Tensor]] = {}
     done = 0
     for ways in scores(run, source):
         for name, rows in ways.items():
-            hits.setdefault(name, []).append(rows.argmax(1) == source.labels[done : done + len(rows)])
+            part = slice(done, done + len(rows))
+            hits.setdefault(name, []).append((rows.argmax(1) == source.labels[part])[known[part]])
         done += len(rows)
-    result: dict[str, Any] = {"n": done, "classes": classes, "accuracy": {}}
+    result: dict[str, Any] = {"n": int(known.sum()), "classes": classes, "accuracy": {}}
     for name, parts in hits.items():
         correct = torch.cat(parts).double()
         low, high = bootstrap_interval(correct.numpy())

@@ -21,7 +21,7 @@ from tacit.options import parameters
 from tacit.parts.draws import Draws
 
 METHODS = [e.name for e in registry.catalogue("method") if "any" in e.modalities or "image" in e.modalities]
-ADAPTATIONS = [e.name for e in registry.catalogue("adaptation")]
+ADAPTATIONS = [e.name for e in registry.catalogue("adaptation") if {"any", "image"} & set(e.modalities)]
 
 every_method = pytest.mark.parametrize("name", [*METHODS, *ADAPTATIONS])
 unlabelled = pytest.mark.parametrize("name", METHODS)

@@ -28,7 +28,12 @@ from tacit.parts.statistics import standardise
 from tacit.registry import catalogue, find
 from two_ranks import on_two_ranks
 
-NAMES = [entry.name for kind in ("method", "adaptation") for entry in catalogue(kind)]
+NAMES = [
+    entry.name
+    for kind in ("method", "adaptation")
+    for entry in catalogue(kind)
+    if {"any", "image"} & set(entry.modalities)
+]
 SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 ROWS = 8
 OWN = {"w-mse": {"eps": 0.1}, "t-regs": {"beta": 0.1, "gamma": 0.1, "lambda_": 0.1}}

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tacit.objectives.reconstruction import MaskedError
+from tacit.objectives.reconstruction import MaskedError, ScaledCosine
 
 
 def example():
@@ -81,3 +81,37 @@ def test_one_sample_suffices():
 def test_bad_input(change, message):
     with pytest.raises(ValueError, match=message):
         MaskedError()(*change(*example()))
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.0, 3.0])
+def test_scaled_cosine_is_the_equation(gamma):
+    generator = torch.Generator().manual_seed(0)
+    prediction, target = torch.randn(2, 7, 5, generator=generator, dtype=torch.float64)
+    target[2] = 0  # has no direction, and does not count
+    total = 0.0
+    for v in (0, 1, 3, 4, 5, 6):
+        p, t = prediction[v].tolist(), target[v].tolist()
+        dot = sum(a * b for a, b in zip(p, t, strict=True))
+        total += (1 - dot / math.sqrt(sum(a * a for a in p) * sum(b * b for b in t))) ** gamma
+    assert ScaledCosine(gamma)(prediction, target).item() == pytest.approx(total / 6, rel=1e-9)
+
+
+def test_scaled_cosine_limits():
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert ScaledCosine(2)(x, 3 * x).item() == pytest.approx(0, abs=1e-12)
+    assert ScaledCosine(3)(-x, x).item() == pytest.approx(8)
+    assert ScaledCosine()(x, torch.zeros_like(x)) == 0
+    p = torch.zeros(6, 4, requires_grad=True)
+    ScaledCosine()(p, x.float()).backward()
+    assert p.grad.isfinite().all()
+    q = x.clone().requires_grad_()
+    ScaledCosine()(q, x).backward()
+    assert q.grad.isfinite().all()
+    assert torch.autograd.gradcheck(lambda z: ScaledCosine(2)(z, x), [(x.flip(0) + 0.1).requires_grad_()])
+    for wrong in (
+        lambda: ScaledCosine(0.5),
+        lambda: ScaledCosine()(x, x[:3]),
+        lambda: ScaledCosine()(x[None], x[None]),
+    ):
+        with pytest.raises(ValueError):
+            wrong()

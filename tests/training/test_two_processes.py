@@ -19,6 +19,7 @@ from tacit.files import read_json
 METHODS = [
     pytest.param(entry.name, marks=[pytest.mark.slow] if entry.name != "byol" else [])
     for entry in registry.catalogue("method")
+    if {"any", "image"} & set(entry.modalities)
 ]
 
 LAUNCHER = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d"]

@@ -69,7 +69,7 @@ def practice(seed: int) -> dict[str, float]:
         name: trained(data.x, "debiased", probed(data), **OPTIONS, tau_plus=tau, seed=seed)
         for name, tau in (("biased", 0.0), ("debiased_0.1", 0.1))
     }
-    probe["oracle"] = trained((data.x, data.y), Oracle, probed(data), **OPTIONS, seed=seed)  # type: ignore[arg-type]
+    probe["oracle"] = trained((data.x, data.y), Oracle, probed(data), **OPTIONS, seed=seed)
     if seed == 0:
         probe |= trained(data.x, "debiased", untrained(data), **(OPTIONS | {"epochs": 1}))
     return probe

@@ -67,7 +67,7 @@ def supcon(trial: Trial) -> Result:
     if trial.seed == 0:
         arms |= {"supcon_in": ("supcon", contrast | {"form": "in"}), "simclr": ("simclr", contrast)}
     rows = {
-        name: trained((data.x, data.y), method, measure, **OPTIONS, **options, seed=trial.seed)  # type: ignore[arg-type]
+        name: trained((data.x, data.y), method, measure, **OPTIONS, **options, seed=trial.seed)
         for name, (method, options) in arms.items()
     }
     if trial.seed == 0:

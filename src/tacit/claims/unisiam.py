@@ -77,7 +77,7 @@ def unisiam(trial: Trial) -> Result:
     }
     others: dict[str, Callable[[], dict[str, float]]] = {
         "unisiam_temperature_0.2": lambda: trained(x, "unisiam", measure, **shared, **heads, temperature=0.2),
-        "supervised": lambda: trained((x, y), Supervised, measure, **shared),  # type: ignore[arg-type]
+        "supervised": lambda: trained((x, y), Supervised, measure, **shared),
     }
     if trial.seed == 0:
         arms |= {name: run() for name, run in others.items()}

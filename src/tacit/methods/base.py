@@ -115,9 +115,11 @@ class Adaptation(Method):
 
     Attributes:
         classes: how many there are, once :meth:`labelled` was called.
+        partly: whether samples may be without a label, which is then -1.
     """
 
     uses_labels: ClassVar[bool] = True
+    partly: ClassVar[bool] = False
     classes: int
 
     def labelled(self, classes: int) -> None:

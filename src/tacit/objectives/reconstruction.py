@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tacit.objectives.base import Crossing, Objective, full_precision
 from tacit.parts import ranks
@@ -78,3 +79,43 @@ class MaskedError(Objective):
         # The value is averaged over ranks, so each divides by the mean number of hidden tokens per rank.
         count = ranks.total(hidden.sum()).clamp_min(1) / ranks.world()[1]
         return torch.where(hidden, error, 0).sum() / count
+
+
+class ScaledCosine(Objective):
+    """Scaled cosine error: how far restored vectors point from the true ones, easy ones weighted down.
+
+        loss = 1/|M| sum_{v in M} (1 - x_v . z_v / (|x_v| |z_v|))^gamma
+
+    M are the rows of all ranks that are not zero: these have no direction.
+
+    Shape: ``prediction``, ``target`` ``[M, F] -> []``, in [0, 2^gamma]. Zero where there is no row.
+
+    Source: Hou et al. 2022, GraphMAE: Self-Supervised Masked Graph Autoencoders, eq. 2.
+
+    Args:
+        gamma: at least 1.
+
+    Raises:
+        ValueError: for a gamma below 1 or shapes that do not fit.
+    """
+
+    crosses: ClassVar[Crossing] = "sum"
+
+    def __init__(self, gamma: float = 3.0) -> None:
+        super().__init__()
+        if not gamma >= 1:
+            raise ValueError(f"gamma must be at least 1, not {gamma}")
+        self.gamma = gamma
+
+    @full_precision
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if prediction.shape != target.shape or prediction.ndim != 2:
+            raise ValueError(
+                "prediction and target must have one shape [rows, numbers], not "
+                f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+            )
+        real = target.square().sum(1) > 0
+        off = (1 - functional.cosine_similarity(prediction, target, dim=1, eps=1e-6)).clamp_min(0)
+        # The value is averaged over ranks, so each divides by the mean number of rows per rank.
+        count = ranks.total(real.sum()).clamp_min(1) / ranks.world()[1]
+        return torch.where(real, off**self.gamma, 0).sum() / count

@@ -98,7 +98,7 @@ def plan(
     package = modality(source.modality)
     about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
     if method_class.uses_labels and not (method_class.labels_optional and source.labels is None):
-        about["classes"] = count_classes(source)
+        about["classes"] = count_classes(source, getattr(method_class, "partly", False))
     training = settings(groups["training"], len(source))
     spec = package.spec_of(source, **{name: reading[name] for name in package.ALONE if name in reading})
 
@@ -141,8 +141,9 @@ def device_of(training: Settings) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def count_classes(source: Source) -> int:
-    """How many classes the labels of a data set tell apart.
+def count_classes(source: Source, partly: bool = False) -> int:
+    """How many classes the labels of a data set tell apart; where only some samples have one (``partly``), the others
+    have -1.
 
     Raises:
         DataError: if there are no labels, or negative ones.
@@ -155,7 +156,7 @@ def count_classes(source: Source) -> int:
     if not is_classes(source.labels):
         raise DataError("this method learns from classes, one a sample, and the labels are numbers or several at once")
     low, high = int(source.labels.min()), int(source.labels.max())
-    if low < 0:
+    if low < (-1 if partly else 0) or high < 0:
         raise DataError(f"labels must count from 0, and the smallest is {low}")
     return max(high + 1, len(source.classes or ()))
 

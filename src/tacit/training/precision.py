@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from tacit.data import Parts
 from tacit.views.base import View
 
 Precision = Literal["bf16-mixed", "32-true"]
@@ -38,9 +37,9 @@ def fitted(views: list[View], module: nn.Module) -> list[View]:
         return views
 
     def fit(value: Any) -> Any:
-        if isinstance(value, Parts) or (isinstance(value, Tensor) and value.is_floating_point()):
-            return value.to(kind)
-        return value
+        if isinstance(value, Tensor):
+            return value.to(kind) if value.is_floating_point() else value
+        return value.to(kind) if hasattr(value, "to") else value
 
     return [{key: fit(value) for key, value in view.items()} for view in views]
 
