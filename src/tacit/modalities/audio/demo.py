@@ -21,8 +21,8 @@ DEMO = Demo(
     data=data,
     method="simclr",
     encoder="mel",
-    epochs=20,
+    epochs=15,
     batch_size=128,
     options={"lr": 2e-3, "temperature": 0.1, "data.rate": RATE, "views.crop.share": (0.8, 1.0)},
-    raw="raw spectrogram",
+    raw="mean spectrum",
 )

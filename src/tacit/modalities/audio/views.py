@@ -31,7 +31,7 @@ CHAINS: dict[str, Chain] = {
     "local": (Crop((0.2, 0.5)), *STRONG[1:]),
     "crops": (Crop((0.4, 0.8)),),
 }
-BINS, PLACES, BANDS = 256, 16, 32
+HOP, BANDS = 128, 32
 
 
 def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
@@ -108,24 +108,20 @@ class Neighbours(Views):
 
 
 def raw(view: View) -> Tensor:
-    """Log power in 32 bands at 16 places that divide each recording evenly: ``[B, C * 512]``.
+    """Mean and standard deviation over time of the log power in 32 bands: ``[B, C * 64]``.
 
     The samples themselves would say nothing of what is heard: a shift by one changes them all.
     """
     x = view["x"].float()
-    length = lengths(view)
-    count = (length + BINS // 2 - 1) // (BINS // 2)
+    count = (lengths(view) + HOP - 1) // HOP
     frames = int(count.max())
-    filled = F.pad(x, (BINS // 4, frames * (BINS // 2) + BINS // 4 - x.shape[2])).flatten(0, 1)
-    taps = torch.hann_window(BINS, device=x.device)
-    spectrum = torch.stft(filled, BINS, BINS // 2, window=taps, center=False, return_complex=True)[..., :frames]
+    before = HOP // 2
+    filled = F.pad(x, (before, max(0, (frames + 1) * HOP - before - x.shape[2]))).flatten(0, 1)
+    taps = torch.hann_window(2 * HOP, device=x.device)
+    spectrum = torch.stft(filled, 2 * HOP, HOP, window=taps, center=False, return_complex=True)[..., :frames]
     power = (spectrum.abs().square() / taps.square().sum())[:, 1:].unflatten(1, (BANDS, -1)).mean(2)
     level = (power + 1e-6).log().unflatten(0, x.shape[:2])
-    begin = torch.arange(PLACES, device=x.device) * count[:, None] // PLACES
-    end = torch.maximum(
-        (torch.arange(1, PLACES + 1, device=x.device) * count[:, None] + PLACES - 1) // PLACES, begin + 1
-    )
-    sums = F.pad(level.masked_fill(~inside(count, frames)[:, None, None], 0).double().cumsum(-1), (1, 0))
-    begin, end = (at[:, None, None].expand(-1, x.shape[1], BANDS, -1) for at in (begin, end.clamp_max(frames)))
-    mean = (sums.gather(3, end) - sums.gather(3, begin)) / (end - begin)
-    return mean.float().flatten(1)
+    real, number = inside(count, frames)[:, None, None], count[:, None, None]
+    mean = (level * real).sum(3) / number
+    spread = ((level - mean[..., None]).square() * real).sum(3) / number
+    return torch.cat((mean, spread.sqrt()), 2).flatten(1)

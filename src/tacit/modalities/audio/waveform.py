@@ -30,6 +30,7 @@ class WaveformNet(TokenNet):
 
     Attributes:
         hop: samples from one token to the next.
+        surface_dim: numbers of each token that :meth:`surface` gives.
 
     Source: Hsu et al. 2021, HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden
     Units, section III; fewer convolutions, the norm after the first one over the features of a step, norms before
@@ -58,6 +59,7 @@ class WaveformNet(TokenNet):
             hop *= stride
         super().__init__(spec.channels * MELS, filters, width=width, depth=depth, heads=heads)
         self.frames = Frames(spec.rate, MELS, spec.level, spec.spread, hop=hop)
+        self.surface_dim = 3 * COEFFICIENTS * spec.channels
         self.strides, self.hop, self.far = tuple(strides), hop, -(-spec.length // hop)
         inputs = (spec.channels, *[filters] * (len(strides) - 1))
         self.layers = nn.ModuleList(
