@@ -44,7 +44,7 @@ def test_clusters_cover_as_many_as_asked_in_squares() -> None:
     grid.view(2000, 96)[torch.arange(2000)[:, None], places] = True
     beside = (grid[:, :, 1:] & grid[:, :, :-1]).sum() / grid[:, :, :-1].sum()
     assert float(beside) > 0.65  # at random it would be a third
-    assert bool((grid.double().mean(0) > 0.1).all())  # every token can be hidden, the first one too
+    assert grid.any(0).all()  # every token can be hidden, the first one too
 
 
 def test_clusters_do_not_know_of_padding_and_may_be_single_tokens() -> None:

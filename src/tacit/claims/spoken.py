@@ -1,4 +1,4 @@
-"""Spoken digits for experiments: three speakers to learn from and one that was never heard."""
+"""Spoken digits for experiments: recordings to learn from, and others of the same speakers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import embed
 from tacit.run import Run
 
-DATA = "1,500 spoken digits of three speakers; 500 of the fourth, who changes with the seed, to test on"
+DATA = "1,500 spoken digits of four speakers, drawn by the seed; the 500 others of the same speakers to test on"
 RATE = 8000
 
 
 class Spoken(NamedTuple):
-    """Recordings (int16 ``[T_i]``, 8 kHz) and their digits, to learn from and of another speaker."""
+    """Recordings (int16 ``[T_i]``, 8 kHz) and their digits, to learn from and to test on."""
 
     x: list[np.ndarray]
     y: np.ndarray
@@ -35,29 +35,28 @@ class Spoken(NamedTuple):
 
 
 def spoken_digits(trial: Trial) -> Spoken:
-    """The recordings of ``spoken-digits.tar``; the speaker to test on is the seed's, modulo 4.
+    """The recordings of ``spoken-digits.tar``, a quarter of them, drawn by the seed, to test on.
 
     Raises:
         NeedsData: if it is not there.
     """
-    rows: list[tuple[str, int, np.ndarray]] = []
+    rows: list[tuple[int, np.ndarray]] = []
     with tarfile.open(trial.data_file("spoken-digits.tar")) as archive:
         for member in archive:
             if not member.name.endswith(".wav"):
                 continue
-            digit, speaker, _ = Path(member.name).stem.split("_")
+            digit = int(Path(member.name).stem.split("_")[0])
             file = archive.extractfile(member)
             assert file is not None
             with wave.open(io.BytesIO(file.read())) as sound:
                 assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (RATE, 2, 1)
                 samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
-            rows.append((speaker, int(digit), samples))
-    speakers = sorted({speaker for speaker, _, _ in rows})
-    held = speakers[trial.seed % len(speakers)]
-    known, other = ([row for row in rows if (row[0] == held) == test] for test in (False, True))
+            rows.append((digit, samples))
+    order = np.random.default_rng([trial.seed, 0xD161]).permutation(len(rows))
+    held, known = ([rows[i] for i in part] for part in np.split(order, [len(rows) // 4]))
     return Spoken(
-        [row[2] for row in known], np.array([row[1] for row in known]),
-        [row[2] for row in other], np.array([row[1] for row in other]),
+        [row[1] for row in known], np.array([row[0] for row in known]),
+        [row[1] for row in held], np.array([row[0] for row in held]),
     )  # fmt: skip
 
 
@@ -74,7 +73,7 @@ def heard(
 
 
 def probed(data: Spoken, run: Run, seed: int, random: bool = False) -> float:
-    """Linear-probe accuracy for the digit, of the speaker not heard, in percent."""
+    """Linear-probe accuracy for the digit, in percent."""
     encoder = run.random_encoder() if random else run.encoder
     spaces = [torch.cat(list(run.stream(run.open(part), encoder))) for part in (data.x, data.test)]
     return 100 * linear_probe(spaces[0], data.y, spaces[1], data.y_test, seed=seed).accuracy

@@ -14,9 +14,9 @@ from tacit.parts.tokens import rows_at
 from tacit.run import Run
 
 OPTIONS: dict[str, Any] = {
-    "encoder.width": 64, "encoder.depth": 3, "encoder.heads": 2, "batch_size": 32, "lr": 1e-3, "precision": "32-true",
+    "encoder.width": 64, "encoder.depth": 2, "encoder.heads": 2, "batch_size": 16, "lr": 1e-3, "precision": "32-true",
 }  # fmt: skip
-STEPS = 300
+STEPS = 800
 
 
 @experiment(

@@ -9,9 +9,9 @@ from tacit.claims.spoken import DATA, heard, probed, spoken_digits, surface
 from tacit.run import Run
 
 OPTIONS: dict[str, Any] = {
-    "encoder.width": 64, "encoder.depth": 2, "encoder.heads": 2, "batch_size": 64, "lr": 1e-3, "precision": "32-true",
+    "encoder.width": 64, "encoder.depth": 2, "encoder.heads": 2, "batch_size": 16, "lr": 2e-3, "precision": "32-true",
 }  # fmt: skip
-STEPS = 250
+STEPS = 800
 
 
 @experiment(
@@ -32,8 +32,4 @@ def tera(trial: Trial) -> Result:
         return probed(data, run, trial.seed)
 
     everything = heard(data, "tera", "frames", measure, seed=trial.seed, steps=STEPS, **OPTIONS)
-    alone = {**OPTIONS, "method.frequency": 0.0, "method.magnitude": 0.0}
-    found["time alone"] = heard(
-        data, "tera", "frames", lambda run: probed(data, run, trial.seed), seed=trial.seed, steps=STEPS, **alone
-    )
     return Result(found.pop("surface"), everything, found)

@@ -56,7 +56,7 @@ class HiddenUnits(Objective):
             )
         scores = F.normalize(projection, dim=2) @ F.normalize(codes, dim=1).T / self.temperature
         error = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-        weight = torch.where(hidden, self.alpha, 1 - self.alpha).to(error.dtype)
+        weight = torch.where(hidden, error.new_tensor(self.alpha), error.new_tensor(1 - self.alpha))
         if valid is not None:
             weight = weight * valid
         # The value is averaged over ranks, so each divides by the mean weight per rank.

@@ -136,6 +136,7 @@ class HuBERT(Method):
     @torch.no_grad()
     def features(self, view: View) -> tuple[Tensor, Tensor]:
         """What is clustered, float32 ``[B, N, F]``, and which of it is real, bool ``[B, N]``."""
+        view = view | {"x": view["x"].float()}  # in training with half precision it is not
         with torch.autocast(view["x"].device.type, enabled=False):
             if self.earlier is None:
                 found = self.encoder.surface(view["x"], view.get("length"))  # type: ignore[operator]
@@ -149,18 +150,19 @@ class HuBERT(Method):
                 h = layer(h, src_key_padding_mask=None if valid is None else ~valid)
             return h, torch.ones(h.shape[:2], dtype=torch.bool, device=h.device) if valid is None else valid
 
+    @torch.no_grad()
     def labels(self, view: View) -> Tensor:
         """The cluster of each token, int64 ``[B, N]``."""
         found, _ = self.features(view)
-        distance = self.centres.square().sum(1) - 2 * found @ self.centres.T
+        with torch.autocast(found.device.type, enabled=False):
+            distance = self.centres.square().sum(1) - 2 * found @ self.centres.T
         return distance.argmin(2)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         (view,) = batch["views"]
         encoder = self.encoder
         assert isinstance(encoder, TokenNet)
-        with torch.autocast(view["x"].device.type, enabled=False):
-            labels = self.labels(view)
+        labels = self.labels(view)
         pieces = encoder.cut(view["x"], view.get("length"))
         assert pieces.entry is not None
         entry = self.slow * pieces.entry + (1 - self.slow) * pieces.entry.detach()
