@@ -106,8 +106,12 @@ class TokenNet(nn.Module):
 
     def tokenize(self, x: Tensor, length: Tensor | None = None) -> Tokens:
         """The batch as tokens."""
-        pieces = self.cut(x, length)
-        embedded = self.embed(pieces)
+        return self.placed(self.cut(x, length))
+
+    def placed(self, pieces: Pieces, embedded: Tensor | None = None) -> Tokens:
+        """Pieces as tokens with the code of their position added; ``embedded`` (``[B, N, D]``) as given, for methods
+        that change tokens before they have a place, or by :meth:`embed`."""
+        embedded = self.embed(pieces) if embedded is None else embedded
         code = position_code(pieces.position, self.dim).to(embedded.dtype)
         return Tokens(embedded + code, pieces.target, pieces.position, pieces.valid, pieces.known)
 

@@ -1,0 +1,119 @@
+"""Spoken digits for experiments: recordings to learn from, and others of the same speakers."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tacit import api
+from tacit.claims.harness import Trial
+from tacit.data import Batch
+from tacit.evaluation.probe import linear_probe
+from tacit.methods.base import embed
+from tacit.run import Run
+
+DATA = "1,500 spoken digits of four speakers, drawn by the seed; the 500 others of the same speakers to test on"
+RATE = 8000
+
+
+class Spoken(NamedTuple):
+    """Recordings (int16 ``[T_i]``, 8 kHz) and their digits, to learn from and to test on."""
+
+    x: list[np.ndarray]
+    y: np.ndarray
+    test: list[np.ndarray]
+    y_test: np.ndarray
+
+
+def spoken_digits(trial: Trial) -> Spoken:
+    """The recordings of ``spoken-digits.tar``, a quarter of them, drawn by the seed, to test on.
+
+    Raises:
+        NeedsData: if it is not there.
+    """
+    rows: list[tuple[int, np.ndarray]] = []
+    with tarfile.open(trial.data_file("spoken-digits.tar")) as archive:
+        for member in archive:
+            if not member.name.endswith(".wav"):
+                continue
+            digit = int(Path(member.name).stem.split("_")[0])
+            file = archive.extractfile(member)
+            assert file is not None
+            with wave.open(io.BytesIO(file.read())) as sound:
+                assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (RATE, 2, 1)
+                samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+            rows.append((digit, samples))
+    order = np.random.default_rng([trial.seed, 0xD161]).permutation(len(rows))
+    held, known = ([rows[i] for i in part] for part in np.split(order, [len(rows) // 4]))
+    return Spoken(
+        [row[1] for row in known], np.array([row[0] for row in known]),
+        [row[1] for row in held], np.array([row[0] for row in held]),
+    )  # fmt: skip
+
+
+def heard(
+    data: Spoken, method: str, encoder: str, measure: Callable[[Run], Any], *, seed: int, steps: int, **options: Any
+) -> Any:
+    """``measure(run)`` of a training on recordings that is thrown away afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = api.pretrain(
+            data.x, method, encoder, out=Path(folder, "run"), seed=seed, steps=steps, modality="audio", quiet=True,
+            options={"data.rate": RATE, **options},
+        )  # fmt: skip
+        return measure(run)
+
+
+def probed(data: Spoken, run: Run, seed: int, random: bool = False) -> float:
+    """Linear-probe accuracy for the digit, in percent."""
+    encoder = run.random_encoder() if random else run.encoder
+    spaces = [torch.cat(list(run.stream(run.open(part), encoder))) for part in (data.x, data.test)]
+    return 100 * linear_probe(spaces[0], data.y, spaces[1], data.y_test, seed=seed).accuracy
+
+
+def surface(data: Spoken, run: Run, seed: int) -> float:
+    """The same of the mean spectrum and its deviation, without an encoder."""
+    from tacit.modalities.audio import raw
+
+    view = run.evaluation_view()
+    spaces = [torch.cat([raw(view(batch)[0]) for batch in run.open(part).batches(256)]) for part in (data.x, data.test)]
+    return 100 * linear_probe(spaces[0], data.y, spaces[1], data.y_test, seed=seed).accuracy
+
+
+def fine_tuned(
+    data: Spoken, run: Run, encoder: torch.nn.Module, *, seed: int, labels: int = 10, epochs: int = 40, lr: float = 1e-3
+) -> float:
+    """Accuracy for the digit, in percent, after training all of ``encoder`` and a linear layer with a few labels a
+    class, drawn by the seed."""
+    random = np.random.default_rng([seed, 0xF17E])
+    chosen = np.concatenate([random.choice(np.flatnonzero(data.y == digit), labels, False) for digit in range(10)])
+    view, source = run.evaluation_view(), run.open(data.x)
+    torch.manual_seed(seed)
+    head = torch.nn.Sequential(torch.nn.LayerNorm(encoder.dim), torch.nn.Linear(encoder.dim, 10))  # type: ignore[arg-type]
+    optimiser = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr)
+    truth = torch.from_numpy(data.y)
+
+    def scores(batch: Batch) -> torch.Tensor:
+        return head(embed(encoder, view(batch)[0]))
+
+    encoder.train()
+    for epoch in range(epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = lr * min(1.0, 4 * (1 - epoch / epochs))
+        for part in torch.from_numpy(random.permutation(chosen)).split(25):
+            loss = F.cross_entropy(scores(source.batch(part)), truth[part])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    encoder.eval()
+    with torch.no_grad():
+        found = torch.cat([scores(batch).argmax(1) for batch in run.open(data.test).batches(256)])
+    return 100 * float((found.numpy() == data.y_test).mean())

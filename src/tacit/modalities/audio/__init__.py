@@ -1,0 +1,24 @@
+"""Recordings of sound: files of any rate, number of channels and length."""
+
+from tacit.modalities.audio.encoders import default_encoder, encoder_names, make_encoder, wrap_encoder
+from tacit.modalities.audio.reading import ENDINGS, open_source, recognises
+from tacit.modalities.audio.spec import ALONE, NOUN, Spec, spec_of
+from tacit.modalities.audio.views import RECIPES, evaluation_view, make_views, raw
+
+__all__ = [
+    "ALONE",
+    "ENDINGS",
+    "NOUN",
+    "RECIPES",
+    "Spec",
+    "default_encoder",
+    "encoder_names",
+    "evaluation_view",
+    "make_encoder",
+    "make_views",
+    "open_source",
+    "raw",
+    "recognises",
+    "spec_of",
+    "wrap_encoder",
+]

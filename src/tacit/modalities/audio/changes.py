@@ -1,0 +1,216 @@
+"""Transformations of sound, for the whole batch at once.
+
+They work on waveforms ``x`` (``[B, C, T]``, of a power of about 1, zero where padded), so that they serve encoders of
+waveforms and of spectrograms alike. Frequencies are shares of half the rate.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tacit.errors import OptionError
+from tacit.parts.draws import Draws
+from tacit.parts.lengths import inside
+from tacit.views.base import View
+from tacit.views.changes import Change
+
+TAPS = 129
+"""Length of the filters that change the spectrum, in samples."""
+TAPE = 1 << 18
+
+
+def lengths(view: View) -> Tensor:
+    """The length of each recording in samples, int64 ``[B]``."""
+    x = view["x"]
+    return view.get("length", torch.full((len(x),), x.shape[2], device=x.device))
+
+
+def clean(view: View, x: Tensor) -> View:
+    """The view with another ``x``, zero beyond the ends of the recordings."""
+    if "length" not in view:
+        return view | {"x": x}
+    return view | {"x": x.masked_fill(~inside(view["length"], x.shape[2])[:, None], 0)}
+
+
+def window(view: View, start: Tensor, size: Tensor) -> View:
+    """A stretch of each recording, int64 ``[B]`` each; the view then has ``length`` and ``start``."""
+    x = view["x"]
+    step = torch.arange(int(size.max()), device=x.device)
+    real = step < size[:, None]
+    at = torch.where(real, start[:, None] + step, 0)
+    cut = x.gather(2, at[:, None].expand(-1, x.shape[1], -1)).masked_fill(~real[:, None], 0)
+    return view | {"x": cut, "length": size, "start": start}
+
+
+def _range(name: str, value: tuple[float, float], low: float, high: float) -> None:
+    if not (low <= value[0] <= value[1] <= high and value[1] > 0):
+        raise OptionError(f"{name} must be two numbers from {low:g} to {high:g}, low <= high, not {value!r}")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise OptionError(f"{name} must be a number that is not negative, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Crop(Change):
+    """A stretch of the recording, ``share`` of its length (a range), at the speed it has.
+
+    Source: Saeed et al. 2021, Contrastive Learning of General-Purpose Audio Representations, where two stretches of a
+    recording are all the views there are.
+    """
+
+    share: tuple[float, float] = (0.5, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _range("crop.share", self.share, 0.001, 1.0)
+        if self.p not in (0.0, 1.0):
+            raise OptionError(f"crop changes the length and is done to all or to none: p is 0 or 1, not {self.p}")
+
+    def change(self, view: View, draws: Draws) -> View:
+        length, (low, high) = lengths(view), self.share
+        u = draws.uniform(len(length), 2)
+        size = ((low + (high - low) * u[:, 0]) * length).round().long().clamp_min(1)
+        start = (u[:, 1] * (length - size + 1)).long()
+        return window(view, start, size)
+
+
+@dataclass(frozen=True)
+class Gain(Change):
+    """Louder or quieter: times 10^(g / 20) with g normal of standard deviation ``decibels``, for all channels alike."""
+
+    decibels: float = 6.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _not_negative("gain.decibels", self.decibels)
+
+    def change(self, view: View, draws: Draws) -> View:
+        x = view["x"]
+        factor = 10 ** (self.decibels / 20 * draws.normal(len(x), 1, 1))
+        return view | {"x": x * factor.to(x.dtype)}
+
+
+@dataclass(frozen=True)
+class Noise(Change):
+    """White noise at a ratio of signal to noise drawn from ``decibels`` (a range), by the power of the recording.
+
+    Each channel hears a tape of 2^18 samples from a random place on, which costs less than new numbers for each sample.
+    """
+
+    decibels: tuple[float, float] = (10.0, 40.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not -100 <= self.decibels[0] <= self.decibels[1] <= 200:
+            raise OptionError(
+                f"noise.decibels must be two numbers from -100 to 200, low <= high, not {self.decibels!r}"
+            )
+
+    def change(self, view: View, draws: Draws) -> View:
+        x, (low, high) = view["x"], self.decibels
+        ratio = low + (high - low) * draws.uniform(len(x))
+        power = x.float().square().sum((1, 2)) / (lengths(view) * x.shape[1])
+        sigma = (power * 10 ** (-ratio / 10)).sqrt()[:, None, None]
+        tape = _tape(x.device)
+        start = (draws.uniform(len(x), x.shape[1]) * TAPE).long()
+        noise = tape[(start[..., None] + torch.arange(x.shape[2], device=x.device)) & (TAPE - 1)]
+        return clean(view, x + (sigma * noise).to(x.dtype))
+
+
+@dataclass(frozen=True)
+class Equalise(Change):
+    """Another microphone or room: a linear-phase filter whose gain is drawn at ``bands`` frequencies, normal of
+    standard deviation ``decibels``, and interpolated between them."""
+
+    decibels: float = 6.0
+    bands: int = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _not_negative("equalise.decibels", self.decibels)
+        if self.bands < 2:
+            raise OptionError(f"equalise.bands must be at least 2, not {self.bands}")
+
+    def change(self, view: View, draws: Draws) -> View:
+        x = view["x"]
+        drawn = self.decibels / 20 * math.log(10) * draws.normal(len(x), 1, self.bands)
+        response = F.interpolate(drawn, size=TAPS // 2 + 1, mode="linear", align_corners=True)[:, 0].exp()
+        return clean(view, filtered(x, response))
+
+
+@dataclass(frozen=True)
+class BandMask(Change):
+    """A band of ``share`` of the frequencies (a range) filtered out, at a random place.
+
+    Source: the frequency masks of Park et al. 2019, SpecAugment, done to the waveform.
+    """
+
+    share: tuple[float, float] = (0.05, 0.25)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _range("band-mask.share", self.share, 0.0, 1.0)
+
+    def change(self, view: View, draws: Draws) -> View:
+        x, (low, high) = view["x"], self.share
+        u = draws.uniform(len(x), 2)
+        part = low + (high - low) * u[:, 0]
+        first = u[:, 1] * (1 - part)
+        place = torch.linspace(0, 1, TAPS // 2 + 1, device=x.device)
+        taken = (place >= first[:, None]) & (place <= (first + part)[:, None])
+        return clean(view, filtered(x, 1 - taken.float()))
+
+
+@dataclass(frozen=True)
+class TimeMask(Change):
+    """A stretch of ``share`` of the length (a range) silenced.
+
+    Source: the time masks of Park et al. 2019, SpecAugment.
+    """
+
+    share: tuple[float, float] = (0.05, 0.25)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _range("time-mask.share", self.share, 0.0, 1.0)
+
+    def change(self, view: View, draws: Draws) -> View:
+        x, length, (low, high) = view["x"], lengths(view), self.share
+        u = draws.uniform(len(x), 2)
+        part = (low + (high - low) * u[:, 0]) * length
+        first = u[:, 1] * (length - part)
+        step = torch.arange(x.shape[2], device=x.device)
+        hidden = (step >= first[:, None].round()) & (step < (first + part)[:, None].round())
+        return view | {"x": x.masked_fill(hidden[:, None], 0)}
+
+
+def filtered(x: Tensor, response: Tensor) -> Tensor:
+    """Each recording through its own filter, without delay.
+
+    Args:
+        x: ``[B, C, T]``.
+        response: gain at frequencies evenly spaced from 0 to half the rate, ``[B, TAPS // 2 + 1]``.
+    """
+    taps = torch.fft.irfft(response.float(), n=2 * (TAPS // 2))
+    taps = taps.roll(TAPS // 2, 1)
+    taps = torch.cat((taps, taps[:, :1]), 1)  # symmetric, of odd length
+    taps = taps * torch.hann_window(TAPS + 2, periodic=False, device=x.device)[1:-1]
+    from scipy.fft import next_fast_len
+
+    size = next_fast_len(x.shape[2] + TAPS - 1, real=True)
+    spectrum = torch.fft.rfft(x.float(), n=size) * torch.fft.rfft(taps, n=size)[:, None]
+    found = torch.fft.irfft(spectrum, n=size)[..., TAPS // 2 : TAPS // 2 + x.shape[2]]
+    return found.to(x.dtype)
+
+
+@functools.lru_cache(maxsize=8)
+def _tape(device: torch.device) -> Tensor:
+    return torch.randn(TAPE, generator=torch.Generator().manual_seed(0x7A9E)).to(device)

@@ -1,0 +1,127 @@
+"""Views of sound: with augmentation, and without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tacit.data import Batch
+from tacit.errors import OptionError
+from tacit.modalities.audio.changes import BandMask, Crop, Equalise, Gain, Noise, TimeMask, lengths, window
+from tacit.modalities.audio.spec import Spec
+from tacit.parts.draws import Draws
+from tacit.parts.lengths import inside
+from tacit.views.base import View, Views
+from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
+
+STRONG: Chain = (
+    Crop(),
+    Gain(p=0.8),
+    Equalise(p=0.8),
+    BandMask(p=0.3),
+    TimeMask(p=0.3),
+    Noise(p=0.5),
+)
+CHAINS: dict[str, Chain] = {
+    "strong": STRONG,
+    "weak": (Crop((0.7, 1.0)),),
+    "local": (Crop((0.2, 0.5)), *STRONG[1:]),
+    "crops": (Crop((0.4, 0.8)),),
+}
+HOP, BANDS = 128, 32
+
+
+def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
+    """The views of one of :data:`RECIPES`.
+
+    Each view has ``x`` (float32 ``[B, C, T]``, the waveform, of a power of 1 over the data set), ``length`` where
+    recordings or stretches of them differ in it, and ``start`` (where the stretch begins, in samples) where it is
+    cropped.
+
+    The recipes that methods ask for by name are chains of the transformations in
+    :mod:`tacit.modalities.audio.changes`. Two change no value: ``crops`` (two stretches of the recording, which may
+    overlap: Saeed et al. 2021, Contrastive Learning of General-Purpose Audio Representations) and ``neighbours`` (two
+    that follow each other: Tonekaboni et al. 2021, Unsupervised Representation Learning for Time Series with Temporal
+    Neighborhood Coding).
+
+    Args:
+        recipe: a name in :data:`RECIPES`.
+        spec: statistics of the data.
+        options: ``<transformation>.<parameter>``, e.g. ``noise.decibels='(5, 20)'``; see
+            :func:`tacit.views.changes.chained`.
+
+    Raises:
+        OptionError: for an unknown recipe or option, or an impossible value.
+    """
+    own: dict[str, tuple[str, ...] | Own] = {"crops": ("crops", "crops"), "neighbours": Neighbours}
+    return chained(recipe, Normalise(spec), CHAINS, own, **options)
+
+
+RECIPES = (*ROLES, "crops", "neighbours")
+
+
+def evaluation_view(spec: Spec) -> Views:
+    """One view without randomness: the whole recording."""
+    return Chained(Normalise(spec), [()])
+
+
+class Normalise:
+    """A batch as a view: divided by the data's root mean square; padding is zero."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.scale = spec.scale
+
+    def __call__(self, batch: Batch) -> View:
+        view: View = {"x": batch["x"].float() / self.scale}
+        if "length" in batch:
+            view["length"] = batch["length"]
+        return view
+
+
+class Neighbours(Views):
+    """Two stretches of each recording, one right after the other, without any change of values.
+
+    Args:
+        prepare: see :class:`tacit.views.changes.Chained`.
+        chain: of no use here.
+        share: length of a stretch as a share of the recording, in (0, 0.5].
+
+    Raises:
+        OptionError: for a share out of range.
+    """
+
+    def __init__(self, prepare: Prepare, chain: Chain, *, share: float = 0.4) -> None:
+        if not 0 < share <= 0.5:
+            raise OptionError(f"share must be above 0 and at most 0.5, not {share}")
+        self.prepare, self.share = prepare, share
+
+    def make(self, batch: Batch, draws: Draws) -> list[View]:
+        view = self.prepare(batch)
+        length = lengths(view)
+        size = (length * self.share).long().clamp_min(1)
+        first = (draws.uniform(len(length)) * (length - 2 * size + 1).clamp_min(1)).long()
+        second = torch.minimum(first + size, length - size)
+        return [window(view, start, size) for start in (first, second)]
+
+
+def raw(view: View) -> Tensor:
+    """Mean and standard deviation over time of the log power in 32 bands: ``[B, C * 64]``.
+
+    The samples themselves would say nothing of what is heard: a shift by one changes them all.
+    """
+    x = view["x"].float()
+    count = (lengths(view) + HOP - 1) // HOP
+    frames = int(count.max())
+    before = HOP // 2
+    filled = F.pad(x, (before, max(0, (frames + 1) * HOP - before - x.shape[2]))).flatten(0, 1)
+    taps = torch.hann_window(2 * HOP, device=x.device)
+    spectrum = torch.stft(filled, 2 * HOP, HOP, window=taps, center=False, return_complex=True)[..., :frames]
+    power = (spectrum.abs().square() / taps.square().sum())[:, 1:].unflatten(1, (BANDS, -1)).mean(2)
+    level = (power + 1e-6).log().unflatten(0, x.shape[:2])
+    real, number = inside(count, frames)[:, None, None], count[:, None, None]
+    mean = (level * real).sum(3) / number
+    spread = ((level - mean[..., None]).square() * real).sum(3) / number
+    return torch.cat((mean, spread.sqrt()), 2).flatten(1)
