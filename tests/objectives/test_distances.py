@@ -30,11 +30,14 @@ def plain(projections: list[Tensor], loss: str, hardest: int, margin: float, bou
         near.append([cosine[i][j] for j, (other, _) in enumerate(rows) if other == mine and i != j])
         far.append(sorted((cosine[i][j] for j, (other, _) in enumerate(rows) if other != mine), reverse=True)[:hardest])
 
+    def flat(some: list[list[float]]) -> list[float]:
+        return list(itertools.chain.from_iterable(some))
+
     def distance(s: float) -> float:
         return math.sqrt(2 - 2 * s)
 
     if loss == "histogram":
-        pairs, others = sum(near, []), sum(far, [])
+        pairs, others = flat(near), flat(far)
         nodes = [-1 + 2 * r / 100 for r in range(101)]
         shares = [
             [sum(max(0, 1 - abs(s - node) * 50) for s in some) / len(some) for node in nodes]
@@ -42,8 +45,8 @@ def plain(projections: list[Tensor], loss: str, hardest: int, margin: float, bou
         ]
         return sum(shares[1][r] * sum(shares[0][: r + 1]) for r in range(101))
     if loss == "binomial-deviance":
-        own = [math.log1p(math.exp(-(s - 0.4))) for s in sum(near, [])]
-        other = [math.log1p(math.exp(35 * (s - 0.4))) for s in sum(far, [])]
+        own = [math.log1p(math.exp(-(s - 0.4))) for s in flat(near)]
+        other = [math.log1p(math.exp(35 * (s - 0.4))) for s in flat(far)]
         return sum(own) / len(own) + sum(other) / len(other)
     value = 0.0
     for own_row, far_row in zip(near, far, strict=True):
@@ -124,7 +127,7 @@ def test_negatives_are_of_other_samples_and_as_near_as_asked() -> None:
         zip(*(chosen(name, likeness) for name in ("hard", "semi-hard", "random", "all")), strict=True)
     ):
         others = [j for j in range(12) if j // 2 != i // 2]
-        by_distance = sorted(others, key=lambda j: -float(likeness[i, j]))  # noqa: B023
+        by_distance = sorted(others, key=lambda j: -float(likeness[i, j]))
         assert hard == set(by_distance[:2])
         farther = [j for j in by_distance if likeness[i, j] < likeness[i, i ^ 1]]
         assert semi == set(farther[:2])

@@ -38,8 +38,8 @@ class PairDistances(Objective):
       with 100 bins and linear interpolation between them
 
     Negatives are chosen by distance without gradient: ``hard``: the nearest rows of other samples; ``semi-hard``: the
-    nearest that lie farther than the farthest of P(i), if any; ``random``; ``distance``: at random with weight 1 / q(D),
-    q the density of distances on the sphere, between D = 0.5 and 1.4; ``all``.
+    nearest that lie farther than the farthest of P(i), if any; ``random``; ``distance``: at random with weight
+    1 / q(D), q the density of distances on the sphere, between D = 0.5 and 1.4; ``all``.
 
     The paper's sum over all pairs is divided by n here, so that the learning rate does not depend on the batch.
 

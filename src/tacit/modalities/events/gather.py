@@ -126,7 +126,12 @@ class Gather:
     def __init__(self, fields: int, folder: Path) -> None:
         self.type = np.dtype([("entity", "<i4"), ("time", "<f8"), ("fields", "<f4", (fields,))])
         self.fields, self.folder, self.rows = fields, folder, 0
-        self._parts = [tempfile.SpooledTemporaryFile(IN_MEMORY // PARTS, dir=_there(folder)) for _ in range(PARTS)]
+        _there(folder)
+        # closed once they are read
+        self._parts = [
+            tempfile.SpooledTemporaryFile(IN_MEMORY // PARTS, dir=folder)  # noqa: SIM115
+            for _ in range(PARTS)
+        ]
 
     def add(self, entity: NDArray[np.int64], time: NDArray[np.float64], fields: NDArray[np.float32]) -> None:
         """Take over rows: ``[R]``, ``[R]`` and ``[R, F]``."""

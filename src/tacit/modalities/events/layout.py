@@ -97,6 +97,11 @@ def settle_columns(
     codes, values = [], []
     for name in fields:
         kind = schema.field(name).type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise DataError(
+                f"{where}: column '{name}' is not UTF-8 text; save it in that encoding, or leave it out with "
+                "--set data.drop"
+            )
         named = name in (categories or ()) or name in (numbers or ())
         if name in (categories or ()) or (categories is None and not named and _is_code(kind, first.column(name))):
             codes.append(name)

@@ -108,9 +108,9 @@ def rules(kinds: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float64], NDAr
     """What the habits are, exactly.
 
     Returns:
-        what follows each kind, int64 ``[8, kinds]``, a permutation of them in each habit; the share of each kind on each
-        day of the week, ``[8, 7, kinds]``, over all days the same for all kinds; how dear each kind is, ``[8, kinds]``,
-        the same numbers in each habit in another order.
+        what follows each kind, int64 ``[8, kinds]``, a permutation of them in each habit; the share of each kind on
+        each day of the week, ``[8, 7, kinds]``, over all days the same for all kinds; how dear each kind is,
+        ``[8, kinds]``, the same numbers in each habit in another order.
     """
     random = np.random.default_rng(0x4AB175)
     follows = np.stack([random.permutation(kinds) for _ in range(MOST)])
