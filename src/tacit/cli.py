@@ -24,11 +24,12 @@ EXAMPLES = """\
 examples:
   tacit demo                                        see it work on handwritten digits, in about two minutes
   tacit pretrain photos/ --time 10m --out run       train on a folder of images
-  tacit evaluate run labelled/                      k-NN and linear probe, beside raw pixels and a random encoder
-  tacit embed run photos/ -o photos.parquet         one row an image: path, embedding
+  tacit evaluate run labelled/                      k-NN and linear probe, beside raw input and a random encoder
+  tacit pretrain log.csv --modality series          train on time series from a table
+  tacit embed run photos/ -o photos.parquet         one row a sample: path, embedding
   tacit report run                                  one HTML file to look at
   tacit adapt labelled/ --test test/                train a classifier on data with labels
-  tacit methods --modality image                    what there is
+  tacit methods --modality series                   what there is
   tacit claim mixed-barlow-twins                    the small experiment behind a paper's claim
 """
 
@@ -68,7 +69,7 @@ def build_parser() -> Parser:
         "  tacit pretrain photos/ --out run --resume\n"
         "  tacit pretrain more-photos/ --continue-from run --set schedule=infinite\n",
     )
-    p.add_argument("data", metavar="DATA", help="a folder of images (any depth), an .npz or an .npy file")
+    p.add_argument("data", metavar="DATA", help="a folder of files (any depth), a table, an .npz or an .npy file")
     p.add_argument("--method", metavar="NAME", help="how to learn; see tacit methods (default: simclr)")
     _training(p)
 
@@ -90,7 +91,7 @@ def build_parser() -> Parser:
         "  tacit embed run photos/ -o photos.parquet\n  tacit embed run scans.npz -o scans.npz --force\n",
     )
     p.add_argument("run", metavar="RUN", help="a run folder")
-    p.add_argument("data", metavar="DATA", help="a folder of images, an .npz or an .npy file")
+    p.add_argument("data", metavar="DATA", help="a folder of files, a table, an .npz or an .npy file")
     p.add_argument("-o", "--out", metavar="FILE", required=True, help="ends in .parquet, .csv or .npz")
     p.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at a time (default: 256)")
     p.add_argument("--force", action="store_true", help="replace FILE if it exists")
@@ -151,7 +152,9 @@ def build_parser() -> Parser:
 def _training(p: argparse.ArgumentParser) -> None:
     """What every verb that trains takes."""
     p.add_argument(
-        "--encoder", metavar="NAME", help="convnet, vit, scattering, or any timm name (default: by data and hardware)"
+        "--encoder",
+        metavar="NAME",
+        help="by kind of data; images: convnet, vit, scattering, any timm name (default: by data and hardware)",
     )
     p.add_argument("--views", metavar="NAME", help="a recipe of views other than the method's own, e.g. random-field")
     p.add_argument("--modality", metavar="M", help="the kind of data, where it is not plain from the data")

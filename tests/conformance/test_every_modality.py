@@ -15,6 +15,7 @@ import torch
 import tacit
 from tacit import registry
 from tacit.data import Parts
+from tacit.demos import declaration
 from tacit.modalities import modality, open_source
 from tacit.modalities.looking import Claim
 from tacit.parts.draws import Draws
@@ -105,6 +106,17 @@ def test_the_contract_is_whole(kind: str) -> None:
     raw = package.raw(first)
     assert raw.shape[0] == 2
     assert raw.isfinite().all()
+
+
+@every_kind
+def test_the_demo_is_declared(kind: str) -> None:
+    declared = declaration(kind)
+    assert declared.title.endswith(".")
+    assert declared.method in {entry.name for entry in registry.catalogue("method")}
+    train, test = (open_source(part, kind) for part in declared.data(0))
+    assert train.labels is not None
+    assert test.labels is not None
+    assert len(train) >= declared.batch_size
 
 
 @every_kind

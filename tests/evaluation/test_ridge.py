@@ -46,9 +46,8 @@ def test_the_measures_are_those_of_scikit_learn() -> None:
     expected = np.mean([average_precision_score(labels[:, i], guess[:, i]) for i in range(3)])
     assert mean_average_precision(guess, labels)[0] == pytest.approx(expected)
     counts = random.multinomial(50, np.full(50, 1 / 50), size=3)
-    for row, one, two in zip(
-        counts, r2(guess, truth, counts), mean_average_precision(guess, labels, counts), strict=True
-    ):
+    shares, precisions = r2(guess, truth, counts), mean_average_precision(guess, labels, counts)
+    for row, one, two in zip(counts, shares, precisions, strict=True):
         again = np.repeat(np.arange(50), row)
         assert one == pytest.approx(r2_score(truth[again], guess[again]))
         weighed = [average_precision_score(labels[:, i], guess[:, i], sample_weight=row) for i in range(3)]

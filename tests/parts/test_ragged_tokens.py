@@ -152,7 +152,7 @@ def test_methods_on_tokens_see_no_padding(method: type) -> None:
         built.zero_grad()
         loss = built.loss({"views": [{"x": F.pad(x, (0, width)), "length": length}]})
         loss.backward()
-        losses.append(float(loss))
+        losses.append(loss.item())
         slopes.append(net.enter.weight.grad.clone())
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
     for slope in slopes[1:]:

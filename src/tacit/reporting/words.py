@@ -79,7 +79,11 @@ def command(folder: RunFolder) -> str | None:
         return None
     verb = "adapt" if folder.paper is not None and folder.paper.kind == "adaptation" else "pretrain"
     arguments = [(f"tacit {verb}", config.get("data", {}).get("path") or "DATA")]
-    arguments += [("--method", method.get("name")), ("--encoder", encoder.get("name"))]
+    arguments += [
+        ("--modality", config.get("modality")),
+        ("--method", method.get("name")),
+        ("--encoder", encoder.get("name")),
+    ]
     arguments += [("--views", folder.part("views").get("recipe"))]
     automatic = {field.name: field.default for field in fields(Settings)}
     training = {k: v for k, v in folder.part("training").items() if k in automatic and v != automatic[k]}

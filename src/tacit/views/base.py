@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.data import Batch, joined
+from tacit.errors import OptionError
 from tacit.parts.draws import Draws
 
 View = dict[str, Any]
@@ -39,6 +40,17 @@ def signature(view: View) -> Any:
     if not isinstance(x, Tensor):
         return x.signature()
     return ("padded", x.shape[1:-1]) if "length" in view else x.shape[1:]
+
+
+def alike(view: View, method: str) -> Tensor:
+    """``x`` of a view whose samples are tensors of one shape.
+
+    Raises:
+        OptionError: if they are padded or no tensor; it names the method that needs them so.
+    """
+    if "length" in view or not isinstance(view["x"], Tensor):
+        raise OptionError(f"{method} needs samples that are tensors of one shape, and these are not")
+    return view["x"]
 
 
 def join(views: list[View]) -> View:

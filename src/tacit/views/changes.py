@@ -41,7 +41,6 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 """Recipes that methods ask for by name: which of a kind's chains make up the views."""
 
-Chain = tuple["Change", ...]
 Prepare = Callable[[Batch], View]
 Own = Callable[..., Views]
 
@@ -82,6 +81,9 @@ class Change(ABC):
             return changed
         chosen = draws.uniform(len(view["x"])) < self.p
         return {key: _either(chosen, value, view.get(key)) for key, value in changed.items()}
+
+
+Chain = tuple[Change, ...]
 
 
 def _either(chosen: Tensor, new: Any, old: Any) -> Any:

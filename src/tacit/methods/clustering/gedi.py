@@ -16,6 +16,7 @@ from tacit.parts.heads import mlp
 from tacit.parts.langevin import Chains
 from tacit.parts.prototypes import Prototypes
 from tacit.registry import register
+from tacit.views.base import alike
 
 
 @register(
@@ -92,7 +93,7 @@ class GEDI(Method):
         drawn = None
         if self.generative:
             with _evaluating(self):
-                samples = self.chains.draw(lambda x: energy(self.logits(self.encoder(x))), image["x"])
+                samples = self.chains.draw(lambda x: energy(self.logits(self.encoder(x))), alike(image, "gedi"))
             drawn = self.logits(self.encoder(samples))
         return self.objective.terms(logits, other, drawn)
 

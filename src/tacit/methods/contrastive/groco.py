@@ -9,6 +9,7 @@ from tacit.methods.base import JointEmbedding
 from tacit.objectives.ordering import GroupOrdering
 from tacit.parts.heads import Norm, mlp
 from tacit.registry import register
+from tacit.views.base import signature
 
 
 @register(
@@ -49,5 +50,5 @@ class GroCo(JointEmbedding):
 
     def loss(self, batch: Batch) -> Tensor:
         views = batch["views"]
-        shape = views[0]["x"].shape
-        return self.objective(*self.project(*views), full=sum(view["x"].shape == shape for view in views))
+        kind = signature(views[0])
+        return self.objective(*self.project(*views), full=sum(signature(view) == kind for view in views))

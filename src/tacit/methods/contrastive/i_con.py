@@ -14,6 +14,7 @@ from tacit.objectives.relation import Debias, Divergence, Relation
 from tacit.objectives.supervisory import Augmentation, GaussianNeighbours, Neighbours, Sum, Supervisory, Walk
 from tacit.parts.heads import Norm, mlp
 from tacit.registry import register
+from tacit.views.base import alike
 
 Supervision = Literal[
     "augmentation", "neighbours", "gaussian", "augmentation+neighbours", "augmentation+neighbours+walk"
@@ -102,5 +103,5 @@ class ICon(JointEmbedding):
     def loss(self, batch: Batch) -> Tensor:
         embeddings = self.encode(*batch["views"])
         projections = self.projector(torch.cat(embeddings)).split([len(h) for h in embeddings])
-        seen = embeddings if self.space == "embedding" else [view["x"].flatten(1) for view in batch["views"]]
+        seen = embeddings if self.space == "embedding" else [alike(view, "i-con").flatten(1) for view in batch["views"]]
         return self.objective(*projections, features=torch.stack([h.detach() for h in seen], 1))

@@ -21,7 +21,7 @@ from tacit.parts.prototypes import Prototypes
 from tacit.parts.teacher import Teacher
 from tacit.parts.tokens import TokenEncoder
 from tacit.registry import register
-from tacit.views.base import join
+from tacit.views.base import alike, join
 
 
 @register(
@@ -104,7 +104,7 @@ class IBOT(Method):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         views = tuple(batch["views"])
         check_views(views, "ibot")
-        x = join(list(views[:GLOBAL]))["x"]
+        x = alike(join(list(views[:GLOBAL])), "ibot")
         tokens = self.encoder.tokenize(x)  # type: ignore[operator]
         hidden = self.hide(len(views[0]["x"]), tokens.position)
         sample, place = hidden.nonzero(as_tuple=True)

@@ -17,6 +17,7 @@ from tacit.parts.draws import Draws
 from tacit.parts.teacher import Teacher
 from tacit.parts.tokens import TokenEncoder
 from tacit.registry import register
+from tacit.views.base import alike
 
 
 @register(
@@ -76,7 +77,8 @@ class IJEPA(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         (view,) = batch["views"]
-        tokens = self.encoder.tokenize(view["x"])  # type: ignore[operator]
+        x = alike(view, "i-jepa")
+        tokens = self.encoder.tokenize(x)  # type: ignore[operator]
         samples, device = len(tokens.x), tokens.x.device
         keep, wanted = context_and_targets(
             grid_of(tokens.position), samples, Draws(device=device), self.targets, self.scale, self.ratio, self.context
@@ -84,7 +86,7 @@ class IJEPA(Method):
         seen = self.encoder.encode_tokens(tokens.x, keep)  # type: ignore[operator]
         slow = self.teacher.network
         with torch.no_grad():
-            target = slow.encode_tokens(slow.tokenize(view["x"]).x)  # type: ignore[operator]
+            target = slow.encode_tokens(slow.tokenize(x).x)  # type: ignore[operator]
             target = target.gather(1, wanted.flatten(1)[..., None].expand(-1, -1, target.shape[2]))
         # Each target is predicted by itself: a row of its own for every sample and target.
         count = wanted.shape[1]

@@ -17,6 +17,7 @@ from tacit.parts.draws import Draws
 from tacit.parts.features import captured
 from tacit.parts.tokens import TokenEncoder
 from tacit.registry import register
+from tacit.views.base import alike
 
 CODE = 64
 """Length of the code of the time."""
@@ -132,7 +133,7 @@ class Dispersive(Method):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         (view,) = batch["views"]
-        x = view["x"]
+        x = alike(view, "dispersive")
         draws = Draws(device=x.device)
         noise = draws.normal(len(x), *x.shape[1:]).to(x.dtype)
         t = draws.uniform(len(x), 1).to(x.dtype)

@@ -16,6 +16,7 @@ from tacit.parts.draws import Draws
 from tacit.parts.heads import Norm, mlp
 from tacit.parts.neighbours import Metric, nearest
 from tacit.registry import register
+from tacit.views.base import alike
 
 
 @register(
@@ -80,12 +81,12 @@ class TLDR(JointEmbedding):
 
     def begin(self, samples: Samples) -> None:
         if self.pairs == "neighbours":
-            self.bank = torch.cat([batch["views"][0]["x"] for batch in samples()])
+            self.bank = torch.cat([alike(batch["views"][0], "tldr") for batch in samples()])
             self.near = nearest(self.bank.flatten(1), self.neighbours, self.metric)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         (view,) = batch["views"]
-        return self.compare(*self.project(view, {"x": self._partner(view["x"], batch["index"])}))  # type: ignore[return-value]
+        return self.compare(*self.project(view, {"x": self._partner(alike(view, "tldr"), batch["index"])}))  # type: ignore[return-value]
 
     def _partner(self, x: Tensor, index: Tensor) -> Tensor:
         draws = Draws(device=x.device)

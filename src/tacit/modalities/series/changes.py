@@ -224,19 +224,22 @@ class FrequencyMask(Change):
         part = low + (high - low) * u[:, 0]
         first = u[:, 1] * (1 - part)
         if "length" not in view:
-            return view | {"x": x - _band(x, first, first + part)}
+            bins = torch.full((len(x),), x.shape[2] / 2, device=x.device)
+            return view | {"x": x - _band(x, first, first + part, bins)}
         # Samples of different lengths have different frequencies: the band is taken from a copy of one length.
         last = (view["length"] - 1)[:, None].float()
         grid = torch.linspace(0, 1, GRID, device=x.device) * last
-        band = _band(look_up(x, grid), first, first + part)
+        bins = (view["length"] / 2).clamp(1, GRID / 2)
+        band = _band(look_up(x, grid), first, first + part, bins)
         step = torch.arange(x.shape[2], device=x.device)
         return _clean(view, x - look_up(band, step / last.clamp_min(1) * (GRID - 1)))
 
 
-def _band(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The part of ``x`` at frequencies between ``low`` and ``high`` (``[B]``, as shares of all), without the mean."""
+def _band(x: Tensor, low: Tensor, high: Tensor, bins: Tensor) -> Tensor:
+    """The part of ``x`` at frequencies between ``low`` and ``high`` (``[B]``, as shares of the first ``bins``), without
+    the mean."""
     spectrum = torch.fft.rfft(x.float())
-    place = torch.linspace(0, 1, spectrum.shape[2], device=x.device)
+    place = torch.arange(spectrum.shape[2], device=x.device) / bins[:, None]
     taken = (place >= low[:, None]) & (place <= high[:, None])
     taken[:, 0] = False
     return torch.fft.irfft(spectrum.masked_fill(~taken[:, None], 0), n=x.shape[2]).to(x.dtype)

@@ -7,12 +7,12 @@ from typing import Any
 from tacit.modalities.demo import Demo
 from tacit.modalities.series.synthetic import motions
 
-TRAIN, TEST = 3000, 1500
+TRAIN, TEST, LENGTH = 2000, 1000, 96
 
 
 def data(seed: int) -> tuple[Any, Any]:
     """Training and test series, each with labels."""
-    return motions(TRAIN, 2 * seed), motions(TEST, 2 * seed + 1)
+    return motions(TRAIN, 2 * seed, length=LENGTH), motions(TEST, 2 * seed + 1, length=LENGTH)
 
 
 DEMO = Demo(
@@ -21,6 +21,6 @@ DEMO = Demo(
     method="simclr",
     epochs=30,
     batch_size=128,
-    options={"lr": 2e-3, "temperature": 0.1},
+    options={"lr": 2e-3, "temperature": 0.1, "encoder.width": 32},
     raw="raw series",
 )
