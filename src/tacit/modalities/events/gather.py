@@ -129,7 +129,7 @@ class Gather:
         _there(folder)
         # closed once they are read
         self._parts = [
-            tempfile.SpooledTemporaryFile(IN_MEMORY // PARTS, dir=folder)  # noqa: SIM115
+            tempfile.SpooledTemporaryFile(IN_MEMORY // PARTS, dir=str(folder))  # noqa: SIM115
             for _ in range(PARTS)
         ]
 
