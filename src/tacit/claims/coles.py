@@ -10,10 +10,9 @@ from tacit.modalities.events.synthetic import habits
 from tacit.run import Run
 
 TRAIN, TEST = 800, 500
-SHARES = {"order": 0.5, "week": 0.6}
 OPTIONS = {
     "encoder": "gru", "batch_size": 64, "epochs": 12, "lr": 2e-3, "encoder.width": 64, "views.low": 15,
-    "views.high": 60, "precision": "32-true",
+    "views.high": 60, "precision": "32-true", "modality": "events",
 }  # fmt: skip
 
 
@@ -27,8 +26,8 @@ OPTIONS = {
     seeds=(0, 1, 2, 3, 4),
 )
 def coles(trial: Trial) -> Result:
-    train = habits(TRAIN, 2 * trial.seed, **SHARES)
-    test = habits(TEST, 2 * trial.seed + 1, first=TRAIN, **SHARES)
+    train = habits(TRAIN, 2 * trial.seed, order=0.5, week=0.6)
+    test = habits(TEST, 2 * trial.seed + 1, order=0.5, week=0.6, first=TRAIN)
 
     def measure(run: Run) -> dict[str, Any]:
         found = run.evaluate(train, test, seed=trial.seed)

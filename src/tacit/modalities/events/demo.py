@@ -8,12 +8,15 @@ from tacit.modalities.demo import Demo
 from tacit.modalities.events.synthetic import habits
 
 TRAIN, TEST = 1500, 800
-SHARES = {"order": 0.5, "week": 0.6, "taste": 0.1}
 
 
 def data(seed: int) -> tuple[Any, Any]:
     """Training and test logs, with labels, of other persons."""
-    return habits(TRAIN, 2 * seed, **SHARES), habits(TEST, 2 * seed + 1, first=TRAIN, **SHARES)
+    return _log(TRAIN, 2 * seed), _log(TEST, 2 * seed + 1, first=TRAIN)
+
+
+def _log(count: int, seed: int, first: int = 0) -> Any:
+    return habits(count, seed, order=0.5, week=0.6, taste=0.1, first=first)
 
 
 DEMO = Demo(

@@ -98,7 +98,7 @@ def swing(
     damping: NDArray[np.float64],
     seconds: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angle (rad) and its speed (rad/s) after a time with constant torque, by four steps of Runge and Kutta's method."""
+    """Angle (rad) and its speed (rad/s) after a time with constant torque, by Runge and Kutta's fourth order."""
 
     def slope(a: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return v, -GRAVITY / rod * np.sin(a) - damping * v + torque / rod**2
