@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyarrow import parquet
 
 import tacit
 from common import arguments, keep
+from tacit.modalities import open_source
 from tacit.modalities.events.synthetic import habits
 
 PERSONS = 5000
@@ -47,7 +47,7 @@ def write(path: Path, rows: int) -> int:
 def train(path: Path, steps: int, folder: Path) -> dict[str, Any]:
     """Seconds to read and to train, and the peak of this process in GiB."""
     began = time.perf_counter()
-    source = tacit.modalities.open_source(path, "events", cache=folder / "cache")
+    source = open_source(path, "events", cache=folder / "cache")
     read = time.perf_counter() - began
     after_reading = peak()
     tacit.pretrain(
@@ -85,8 +85,7 @@ def main() -> None:
         size = path.stat().st_size / 2**30
         call = [sys.executable, __file__, "--log", str(path), "--steps", str(args.steps), "--folder", name]
         result = json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
-    memory = (pa.float64().bit_width + 2 * 32) / 8 * rows / 2**30
-    print(f"{rows:,} rows of {result['entities']:,} persons, {size:.2f} GiB as parquet, {memory:.2f} GiB as numbers")
+    print(f"{rows:,} rows of {result['entities']:,} persons, {size:.2f} GiB as parquet")
     print(f"read in {result['seconds_to_read']:.0f} s, with {args.steps} steps {result['seconds']:.0f} s")
     print(f"peak {result['peak_gib_after_reading']:.2f} GiB after reading, {result['peak_gib']:.2f} GiB in all")
     keep(

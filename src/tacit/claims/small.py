@@ -38,7 +38,7 @@ def digits(
     return Digits(*rows[0], *rows[1])
 
 
-def trained(data: Any, method: str | type[Method], measure: RunOf, **options: Any) -> Any:
+def trained(data: np.ndarray, method: str | type[Method], measure: RunOf, **options: Any) -> Any:
     """``measure(run)`` of a training that is thrown away afterwards."""
     views, seed, encoder = options.pop("views", None), options.pop("seed", 0), options.pop("encoder", None)
     kind = options.pop("modality", None)
