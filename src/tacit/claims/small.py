@@ -43,9 +43,12 @@ def digits(
 def trained(data: Any, method: str | type[Method], measure: RunOf, **options: Any) -> Any:
     """``measure(run)`` of a training that is thrown away afterwards."""
     views, seed, encoder = options.pop("views", None), options.pop("seed", 0), options.pop("encoder", None)
+    kind = options.pop("modality", None)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")
-        run = api.pretrain(data, method, encoder, out=out, seed=seed, views=views, quiet=True, options=options)
+        run = api.pretrain(
+            data, method, encoder, out=out, seed=seed, views=views, modality=kind, quiet=True, options=options
+        )
         return measure(run)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +79,9 @@ def _read_text(path: Path, delimiter: str | None, missing: Sequence[str], decima
     import pyarrow as pa
     from pyarrow import csv
 
-    between = delimiter or DELIMITERS.get(path.suffix.lower(), ",")
+    parse, convert = _text_options(path, delimiter, missing, decimal)
     try:
-        table = csv.read_csv(
-            path,
-            parse_options=csv.ParseOptions(delimiter=between),
-            convert_options=csv.ConvertOptions(
-                null_values=[*MISSING, *missing], strings_can_be_null=True, decimal_point=decimal
-            ),
-        )
+        table = csv.read_csv(path, parse_options=parse, convert_options=convert)
         names = table.column_names
         bytes_in = next((field.name for field in table.schema if pa.types.is_binary(field.type)), None)
         if bytes_in is not None:
@@ -95,14 +89,100 @@ def _read_text(path: Path, delimiter: str | None, missing: Sequence[str], decima
     except pa.ArrowInvalid:
         with open(path, encoding="utf-8") as file:
             names = [file.readline().strip()]
-        if between in names[0] or _other_mark(names[0]) is None:
+        if parse.delimiter in names[0] or _other_mark(names[0]) is None:
             raise
+    _check_delimiter(path, names)
+    return table
+
+
+def _text_options(
+    path: Path, delimiter: str | None, missing: Sequence[str] = (), decimal: str = "."
+) -> tuple[Any, Any]:
+    from pyarrow import csv
+
+    between = delimiter or DELIMITERS.get(path.suffix.lower(), ",")
+    return csv.ParseOptions(delimiter=between), csv.ConvertOptions(
+        null_values=[*MISSING, *missing], strings_can_be_null=True, decimal_point=decimal
+    )
+
+
+def _check_delimiter(path: Path, names: list[str]) -> None:
     if len(names) == 1 and (other := _other_mark(names[0])) is not None:
         shown = "\\t" if other == "\t" else other
         raise DataError(
             f"'{path}' has one column, '{names[0][:60]}', which looks like several; say --set data.delimiter='{shown}'"
         )
-    return table
+
+
+Rows = Callable[[list[str]], Iterator[Any]]
+"""Named columns of a table as ``pyarrow.RecordBatch``, some rows at a time."""
+
+
+def stream_table(data: Any, delimiter: str | None = None, rows: int = 1 << 17) -> tuple[Any, Rows]:
+    """A table of any size, read a part at a time.
+
+    Args:
+        data: see :func:`read_table`.
+        delimiter: between the columns of a text file; by its ending otherwise. Types of columns are told from the
+            first 16 MiB of such a file.
+        rows: at most so many at a time.
+
+    Returns:
+        the ``pyarrow.Schema``, and what gives the rows of some columns; a file is open only while it is being read.
+
+    Raises:
+        DataError: as :func:`read_table`; for what is damaged further on, when that is read.
+    """
+    import pyarrow as pa
+
+    path = path_of(data)
+    if path is None:
+        table = read_table(data)
+        return table.schema, lambda columns: iter(table.select(columns).to_batches(rows))
+    if not path.is_file():
+        raise DataError(f"there is no file '{path}'")
+    if not path.stat().st_size:
+        raise DataError(f"'{path}' is empty; it should be a table with a row of column names")
+    try:
+        if path.suffix.lower() == ".parquet":
+            from pyarrow import parquet
+
+            with parquet.ParquetFile(path) as file:
+                return file.schema_arrow, lambda columns: _parts_of_parquet(path, columns, rows)
+        with _text_reader(path, delimiter) as reader:
+            _check_delimiter(path, reader.schema.names)
+            return reader.schema, lambda columns: _parts_of_text(path, columns, delimiter)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read '{path}': {_reason(error)}") from None
+
+
+def _text_reader(path: Path, delimiter: str | None) -> Any:
+    from pyarrow import csv
+
+    parse, convert = _text_options(path, delimiter)
+    return csv.open_csv(path, csv.ReadOptions(block_size=1 << 24), parse_options=parse, convert_options=convert)
+
+
+def _parts_of_text(path: Path, columns: list[str], delimiter: str | None) -> Iterator[Any]:
+    import pyarrow as pa
+
+    try:
+        with _text_reader(path, delimiter) as reader:
+            for batch in reader:
+                yield batch.select(columns)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read '{path}': {_reason(error)}") from None
+
+
+def _parts_of_parquet(path: Path, columns: list[str], rows: int) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches(rows, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot read '{path}': {_reason(error)}") from None
 
 
 def _other_mark(header: str) -> str | None:

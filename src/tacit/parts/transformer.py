@@ -20,6 +20,7 @@ class Transformer(nn.Module):
         width: of the tokens; a multiple of ``heads``.
         depth: number of layers.
         heads: of attention.
+        causal: whether a token looks at itself and those before it alone.
 
     Shape: ``[B, N, width] -> [B, N, width]``; ``valid``, bool ``[B, N]``, says which tokens are real: the others are
     not looked at, and at least one of each sample must be.
@@ -28,8 +29,9 @@ class Transformer(nn.Module):
         OptionError: for a width, depth or number of heads that cannot be.
     """
 
-    def __init__(self, width: int, depth: int, heads: int) -> None:
+    def __init__(self, width: int, depth: int, heads: int, causal: bool = False) -> None:
         super().__init__()
+        self.causal = causal
         for name, value in (("width", width), ("depth", depth), ("heads", heads)):
             if value < 1:
                 raise OptionError(f"{name} of the transformer must be at least 1, not {value}")
@@ -45,8 +47,12 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         hidden = None if valid is None else ~valid
+        later = None
+        if self.causal:
+            count = tokens.shape[1]
+            later = torch.ones(count, count, dtype=torch.bool, device=tokens.device).triu(1)
         for layer in self.layers:
-            tokens = layer(tokens, src_key_padding_mask=hidden)
+            tokens = layer(tokens, later, hidden, is_causal=self.causal and hidden is None)
         return self.norm(tokens)
 
 
@@ -78,17 +84,25 @@ class TokenNet(nn.Module):
         target_dim: numbers in a piece's target, P.
         entry_dim: numbers that are embedded, E; those of the target by default.
         width, depth, heads: of the transformer; ``width`` is that of the embedding.
+        causal: see :class:`Transformer`.
 
     Raises:
         OptionError: see :class:`Transformer`.
     """
 
     def __init__(
-        self, target_dim: int, entry_dim: int | None = None, *, width: int = 128, depth: int = 4, heads: int = 4
+        self,
+        target_dim: int,
+        entry_dim: int | None = None,
+        *,
+        width: int = 128,
+        depth: int = 4,
+        heads: int = 4,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         self.dim, self.target_dim = width, target_dim
-        self.transformer = Transformer(width, depth, heads)
+        self.transformer = Transformer(width, depth, heads, causal)
         self.enter = nn.Linear(entry_dim or target_dim, width)
 
     @abstractmethod
