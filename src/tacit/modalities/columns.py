@@ -46,12 +46,15 @@ def read_table(
 
     path = path_of(data)
     if path is None:
-        if isinstance(data, pa.Table):
-            table = data
-        elif hasattr(data, "to_arrow"):
-            table = data.to_arrow()
-        else:
-            table = pa.Table.from_pandas(data, preserve_index=False)
+        try:
+            if isinstance(data, pa.Table):
+                table = data
+            elif hasattr(data, "to_arrow"):
+                table = data.to_arrow()
+            else:
+                table = pa.Table.from_pandas(data, preserve_index=False)
+        except pa.ArrowException as error:  # cells of several types in one column; the message names it
+            raise DataError(f"the table cannot be read: {_reason(error)}") from None
         return _with_columns(table, "the table", columns)
     if not path.is_file():
         raise DataError(f"there is no file '{path}'")
