@@ -44,7 +44,7 @@ def test_a_pair_of_images_is_no_image_with_labels() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (np.zeros((200, 3)), "ndarray of shape [200, 3]"),
+        (np.zeros(200), "ndarray of shape [200]"),
         (torch.zeros(2, 3, 4, 5, 6), "Tensor of shape [2, 3, 4, 5, 6]"),
         ([1, 2, 3], "list of length 3"),
         (7, "int"),

@@ -166,6 +166,8 @@ def test_arrays_and_array_files(tmp_path: Path) -> None:
     for data in (torch.from_numpy(rows), tmp_path / "a.npy", tmp_path / "a.npz", (rows, y)):
         torch.testing.assert_close(features(data)[1], expected)
         assert table.recognises(data) is Claim.SURE
+        assert recognised(data)[0] == "table"
+    assert table.recognises((rows, rows)) is Claim.PERHAPS
     archive = open_source(tmp_path / "a.npz", "table")
     assert archive.labels.tolist() == y.tolist()
     assert archive.groups.tolist() == (np.arange(20) // 5).tolist()

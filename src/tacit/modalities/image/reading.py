@@ -94,6 +94,8 @@ def _holds_images(data: Any) -> bool:
         return data.ndim in (3, 4)
     if _labelled(data):
         return True
+    if isinstance(data, tuple) and len(shape_of(data) or ()) == 2 and data[1].ndim == 1:
+        return False  # rows of a table with a label each
     if _is_huggingface(data):
         return _image_columns(data) is not None
     if isinstance(data, Dataset):

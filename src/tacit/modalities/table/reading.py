@@ -35,7 +35,10 @@ def recognises(data: Any) -> Claim:
     if is_frame(first):
         return Claim.SURE
     shape = shape_of(data)
-    return Claim.SURE if shape is not None and len(shape) == 2 else Claim.NO
+    if shape is None or len(shape) != 2:
+        return Claim.NO
+    pair = isinstance(data, tuple) and len(shape_of(data[1]) or ()) == 2  # targets, or two pictures
+    return Claim.PERHAPS if pair else Claim.SURE
 
 
 def open_source(
