@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 import tacit
-from tacit.errors import OptionError
+from tacit.errors import MissingExtra, OptionError
 from tacit.methods.predictive.jepa import JEPA
 from tacit.methods.reconstruction.masked_autoencoder import MaskedAutoencoder
 from tacit.modalities.graph import encoder_names, evaluation_view, make_encoder, open_source, spec_of, wrap_encoder
@@ -126,6 +127,13 @@ def test_options_that_cannot_be() -> None:
     ):  # fmt: skip
         with pytest.raises(OptionError):
             make_encoder(name, spec, **options)
+
+
+def test_without_its_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, _ = seen("nodes")
+    monkeypatch.setitem(sys.modules, "torch_geometric.nn", None)
+    with pytest.raises(MissingExtra, match=r"tacit\[graph\]"):
+        make_encoder("gcn", spec)
 
 
 class Own(nn.Module):

@@ -252,6 +252,7 @@ def edges_and(**more: Any) -> dict[str, Any]:
         (edges_and(x=np.ones((3, 2, 2))), {}, "features must be numbers"),
         (edges_and(num_nodes=4), {}, "there are 4 nodes and features of 3"),
         (edges_and(edge_index=np.zeros((2, 0), int)), {}, "has no edges"),
+        ([edges_and(edge_index=np.zeros((2, 0), int))] * 2, {}, "has no edges"),
         (edges_and(y=np.arange(2)), {}, "labels must be one a node"),
         (edges_and(), {"features": 5}, "2 features, and 5 are expected"),
         ([edges_and(), {"edge_index": np.zeros((2, 0), int), "num_nodes": 0}], {}, "graph 1 has no nodes"),

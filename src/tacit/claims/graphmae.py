@@ -18,9 +18,11 @@ from tacit.modalities import open_source
 from tacit.parts.graphs import Graphs, NodeEncoder
 from tacit.run import Run
 
-STEPS = 80
+STEPS = 100
+WORDS = 400
+"""The words that most papers have; all 1,433 take four times as long."""
 OPTIONS: dict[str, Any] = {
-    "steps": STEPS, "lr": 5e-3, "weight_decay": 2e-4, "encoder.width": 128, "encoder.dropout": 0.2,
+    "steps": STEPS, "lr": 1e-2, "weight_decay": 2e-4, "encoder.width": 64, "encoder.dropout": 0.2,
     "precision": "32-true", "checkpoint_every": STEPS,
 }  # fmt: skip
 
@@ -49,13 +51,16 @@ class GAE(Method):
     baseline="graph autoencoder (edges restored), same encoder",
     method="graphmae",
     metric="linear-probe accuracy, %",
-    data="Cora (2,708 papers, 5,278 citations), the public split: 140 papers to fit the probe, 1,000 to test",
+    data="Cora (2,708 papers, 5,278 citations) with its 400 most frequent words, the public split: 140 papers to fit "
+    "the probe, 1,000 to test",
 )
 def graphmae(trial: Trial) -> Result:
     path = trial.data_file("cora.npz")
     with np.load(path, allow_pickle=False) as archive:
         y, train, test = (archive[name] for name in ("y", "train", "test"))
-    source = open_source(path, "graph")
+    graphs: Graphs = open_source(path, "graph").batch(torch.tensor([0]))["x"]
+    frequent = graphs.nodes.sum(0).argsort(descending=True, stable=True)[:WORDS]
+    source = open_source({"edge_index": graphs.edges, "x": graphs.nodes[:, frequent]}, "graph", scaling="rows")
 
     def score(rows: np.ndarray) -> float:
         return 100 * linear_probe(rows[train], y[train], rows[test], y[test], seed=trial.seed).accuracy
@@ -79,5 +84,4 @@ def graphmae(trial: Trial) -> Result:
         )  # fmt: skip
         notes["squared error"] = learned("graphmae", error="squared")
         notes["not masked again"] = learned("graphmae", remask=False)
-        notes["decoder mlp"] = learned("graphmae", decoder="mlp")
     return Result(arms["gae"], arms["graphmae"], notes)

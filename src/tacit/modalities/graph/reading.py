@@ -133,6 +133,8 @@ def open_source(
     edges = sum(r.edges.shape[1] for r in records) // (2 if undirected else 1)
     facts = {**found.facts, "samples": samples, "graphs": len(records), "nodes": sum(r.count for r in records)}
     facts |= {"edges": edges, "reading": reading}
+    if not edges:
+        raise DataError(f"{where} has no edges between its {facts['nodes']} nodes")
     if samples == "graphs":
         labels, classes = _graph_labels(records, found, where)
         return Stored(
@@ -140,8 +142,6 @@ def open_source(
             skipped=found.skipped, named_by="index" if found.names is None else "path",
         )  # fmt: skip
     one, owner = _joined(records)
-    if not one.edges.shape[1]:
-        raise DataError(f"{where} has no edges between its {one.count} nodes")
     assert one.x is not None
     whole = sampling == "whole" or (sampling == "auto" and one.count <= WHOLE)
     store = OneGraph(torch.from_numpy(one.x), torch.from_numpy(one.edges), None if whole else fanout, undirected)
