@@ -17,9 +17,10 @@ STEPS = 600
 
 @experiment(
     name="tera",
-    statement="Frozen features of an encoder that restores altered frames tell digits better than the spectrum does.",
-    baseline="mean and deviation of the log spectrum over time",
-    method="TERA, mean over frames (all three alterations)",
+    statement="Frames of an encoder that restores altered ones, averaged over time, tell digits better than the mean "
+    "spectrum.",
+    baseline="log spectrum, mean over time",
+    method="TERA (all three alterations), mean over time",
     metric="linear-probe accuracy for the digit, %",
     data=DATA,
 )
