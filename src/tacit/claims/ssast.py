@@ -15,8 +15,9 @@ from tacit.run import Run
 
 OPTIONS: dict[str, Any] = {
     "encoder.width": 64, "encoder.depth": 2, "encoder.heads": 2, "batch_size": 16, "lr": 1e-3, "precision": "32-true",
+    "watch_every": 1000,
 }  # fmt: skip
-STEPS = 800
+STEPS = 500
 
 
 @experiment(
