@@ -7,20 +7,24 @@ from typing import Any
 from tacit.modalities.demo import Demo
 from tacit.modalities.trajectory.synthetic import pendulums
 
-TRAIN, TEST = 1500, 800
+TRAIN, TEST = 1000, 500
+STEPS = (40, 60)
 
 
 def data(seed: int) -> tuple[Any, Any]:
     """Training and test trajectories, each with labels."""
-    return pendulums(TRAIN, 2 * seed)[0], pendulums(TEST, 2 * seed + 1)[0]
+    return pendulums(TRAIN, 2 * seed, steps=STEPS)[0], pendulums(TEST, 2 * seed + 1, steps=STEPS)[0]
 
 
 DEMO = Demo(
     title="Pendulums of five lengths: damping, driver, start and duration say nothing of the length.",
     data=data,
     method="simclr",
-    epochs=12,
-    batch_size=128,
-    options={"lr": 1e-3, "temperature": 0.1, "encoder.width": 64, "encoder.depth": 2},
+    epochs=10,
+    batch_size=64,
+    options={
+        "lr": 1e-3, "temperature": 0.1, "encoder.width": 64, "encoder.depth": 2, "views.slice.share": (0.3, 0.7),
+        "precision": "32-true",
+    },
     raw="raw trajectory",
-)
+)  # fmt: skip
