@@ -32,7 +32,7 @@ ABOVE = ("run", "export", "launch", "api", "adaptation", "demos", "claims", "skl
 ROOMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(GROUND, (*GROUND, "parts.draws")),
     "parts": GROUND,
-    "objectives": ("parts.ranks", "parts.statistics"),
+    "objectives": ("parts.ranks", "parts.statistics", "parts.draws"),
     "views": (*GROUND, "parts"),
     "evaluation": GROUND,
     "modalities": (*GROUND, "parts", "views"),

@@ -33,6 +33,12 @@ BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.M | re.S)
 BUDGET = re.compile(r"(?:epochs|steps)=\d+|time=\"\w+\"")
 
 
+def shortened(text: str) -> str:
+    """An example with two steps in place of every budget; estimators have epochs alone."""
+    lines = text.splitlines()
+    return "\n".join(line if "SelfSupervised(" in line else BUDGET.sub("steps=2", line) for line in lines)
+
+
 def in_blocks(kind: str, text: str) -> list[str]:
     return [match[2] for match in BLOCK.finditer(text) if match[1] == kind]
 
@@ -72,7 +78,7 @@ def test_examples_run(texts: list[str], workplace: Path) -> None:
     names: dict[str, Any] = {"__name__": "example"}
     try:
         for text in texts:
-            exec(compile(BUDGET.sub("steps=2", text), "example", "exec"), names)
+            exec(compile(shortened(text), "example", "exec"), names)
     finally:
         for name in [name for name, entry in registry._live.items() if entry.target.startswith("example:")]:
             del registry._live[name], registry._objects[name]

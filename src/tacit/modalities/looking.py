@@ -87,6 +87,14 @@ def shape_of(data: Any) -> tuple[int, ...] | None:
         return None  # the reader says what is wrong with it
 
 
+def names_in(path: Path) -> set[str]:
+    """Names of the arrays in an ``.npz`` file; none of any other file."""
+    if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy") for name in archive.namelist()}
+
+
 def shown(data: Any) -> str:
     """A value in a few words: its text where that is short, else its type with its shape or length."""
     name = type(data).__name__

@@ -13,7 +13,7 @@ from tacit.console import say
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.columns import TABLES, check_columns, codes, is_frame, read_table
-from tacit.modalities.looking import ARRAYS, KEYS, Claim, ending_of, endings_in, path_of, shape_of, shown
+from tacit.modalities.looking import ARRAYS, KEYS, Claim, ending_of, endings_in, names_in, path_of, shape_of, shown
 from tacit.modalities.table import columns as cells
 from tacit.modalities.table.schema import Column, Rows, Schema
 from tacit.sources import Stored, as_labels, unpacked
@@ -24,7 +24,8 @@ LABELS, GROUPS = ("y", "labels", "targets"), ("group", "groups")
 
 
 def recognises(data: Any) -> Claim:
-    """Tables and arrays ``[N, D]`` are its own; a folder of tables may be one table in parts."""
+    """Tables and arrays ``[N, D]`` are its own; a folder of tables may be one table in parts, and rows of numbers among
+    arrays of other names may be part of something else."""
     path = path_of(data)
     if path is not None and path.is_dir():
         counts = endings_in(path)
@@ -38,7 +39,8 @@ def recognises(data: Any) -> Claim:
     if shape is None or len(shape) != 2:
         return Claim.NO
     pair = isinstance(data, tuple) and len(shape_of(data[1]) or ()) == 2  # targets, or two pictures
-    return Claim.PERHAPS if pair else Claim.SURE
+    among_others = path is not None and not names_in(path) <= {*KEYS, *LABELS, *GROUPS}
+    return Claim.PERHAPS if pair or among_others else Claim.SURE
 
 
 def open_source(
