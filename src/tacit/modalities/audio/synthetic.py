@@ -61,6 +61,7 @@ def utterances(
     speakers: int = 20,
     noise: tuple[float, float] = (5.0, 30.0),
     colour: float = 6.0,
+    silence: tuple[int, int] = (2, 9),
 ) -> Utterances:
     """Words said by made-up speakers.
 
@@ -79,6 +80,7 @@ def utterances(
         speakers: how many different ones.
         noise: range of the ratio of signal to noise, in decibels.
         colour: standard deviation of the microphone's gain at five frequencies, in decibels.
+        silence: range of the silence before a word, and of that after it, in units of 10 ms.
 
     Raises:
         OptionError: for a number of words, speakers or recordings out of range.
@@ -97,7 +99,8 @@ def utterances(
     spelling = np.array([[PHONES.index(letter) for letter in spelt] for spelt in _SPELT])
     spoken = np.concatenate([np.full((count, 1), -1), spelling[word], np.full((count, 1), -1)], 1)
     hops = random.integers(7, 15, (count, 5))  # of 10 ms
-    hops[:, 0], hops[:, 4] = random.integers(2, 10, count), random.integers(2, 10, count)
+    low, high = silence
+    hops[:, 0], hops[:, 4] = random.integers(low, high + 1, count), random.integers(low, high + 1, count)
     frames = hops.sum(1)
     longest = int(frames.max())
     ends = hops.cumsum(1)
