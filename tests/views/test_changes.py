@@ -92,7 +92,7 @@ def test_a_probability_changes_that_share_of_the_samples() -> None:
 
 def test_own_recipes_are_chains_or_views() -> None:
     class Twice(Views):
-        def __init__(self, prepare, chain, *, times: int = 2) -> None:
+        def __init__(self, prepare, *, times: int = 2) -> None:
             self.prepare, self.times = prepare, times
 
         def make(self, batch: Batch, draws: Draws) -> list[View]:
@@ -102,6 +102,8 @@ def test_own_recipes_are_chains_or_views() -> None:
     batch = {"x": torch.ones(2, 3)}
     assert [float(v["x"][0, 0]) for v in chained("weak-pair", prepare, CHAINS, own)(batch)] == [2.5, 2.5]
     assert len(chained("twice", prepare, CHAINS, own, times=5)(batch)) == 5
+    with pytest.raises(OptionError, match="time"):
+        chained("twice", prepare, CHAINS, own, time=5)
 
 
 def test_views_of_several_lengths_are_joined_by_padding() -> None:

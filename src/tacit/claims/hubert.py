@@ -13,6 +13,7 @@ from sklearn.metrics import mutual_info_score
 from tacit import api
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.spoken import DATA, RATE, Spoken, probed, spoken_digits
+from tacit.methods.clustering.hubert import HuBERT
 from tacit.run import Run
 
 OPTIONS: dict[str, Any] = {
@@ -59,10 +60,11 @@ def _iteration(data: Spoken, seed: int, out: Path, clusters: int, **options: Any
 def _told(data: Spoken, run: Run) -> float:
     """Mutual information of a token's cluster and the digit it is of, in 500 recordings."""
     source, view, method = run.open(data.test), run.evaluation_view(), run.method
+    assert isinstance(method, HuBERT)
     clusters, digits = [], []
     for batch in source.batches(128):
         seen = view(batch)[0]
-        _, valid = method.features(seen)  # type: ignore[operator]
-        clusters.append(method.labels(seen)[valid].numpy())  # type: ignore[operator]
+        _, valid = method.features(seen)
+        clusters.append(method.labels(seen)[valid].numpy())
         digits.append(np.repeat(data.y_test[batch["index"].numpy()], valid.sum(1).numpy()))
     return float(mutual_info_score(np.concatenate(digits), np.concatenate(clusters)))

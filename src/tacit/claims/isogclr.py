@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.small import digits, trained, untrained
 from tacit.evaluation.probe import linear_probe
+from tacit.methods.contrastive.isogclr import ISogCLR
 from tacit.run import Run
 
 LARGEST, RATIO = 300, 50
@@ -49,7 +50,8 @@ def isogclr(trial: Trial) -> Result:
         right = probe.predictions == data.y_test
         row: dict[str, Any] = {part: 100 * float(right[where].mean()) for part, where in parts.items()}
         if run.config["method"]["options"].get("eta"):
-            tau = run.method.temperature.numpy()  # type: ignore[operator]
+            assert isinstance(run.method, ISogCLR)
+            tau = run.method.temperature.numpy()
             means = [float(tau[y == c].mean()) for c in order]
             row["mean_temperature_by_class_from_large_to_small"] = means
             rank = spearmanr(np.arange(10, 0, -1), means).statistic

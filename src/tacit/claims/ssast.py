@@ -9,6 +9,7 @@ import torch
 
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.spoken import DATA, fine_tuned, heard, spoken_digits
+from tacit.methods.reconstruction.ssast import SSAST
 from tacit.parts.draws import Draws
 from tacit.parts.tokens import rows_at
 from tacit.run import Run
@@ -40,11 +41,13 @@ def ssast(trial: Trial) -> Result:
 
     def picking(run: Run) -> tuple[float, float]:
         method, view = run.method.eval(), run.evaluation_view()
+        assert isinstance(method, SSAST)
+        assert method.picker is not None
         (seen,) = view(run.open(data.test[:200]).batch(torch.arange(200)))
         torch.manual_seed(0)
         with torch.no_grad():
-            tokens, places, real, found = method.hidden_pass(seen, Draws())  # type: ignore[operator]
-            share = method.picking.accuracy(method.picker(found), rows_at(tokens.target, places), real)  # type: ignore
+            tokens, places, real, found = method.hidden_pass(seen, Draws())
+            share = method.picking.accuracy(method.picker(found), rows_at(tokens.target, places), real)
         return 100 * float(share), 100 * float((1 / real.sum(1).clamp_min(1)).mean())
 
     return heard(data, "ssast", "spectrogram", measure, seed=trial.seed, steps=STEPS, **OPTIONS)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tacit.data import Batch
 from tacit.errors import OptionError, unknown
-from tacit.options import checked
+from tacit.options import checked, settle
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
 from tacit.views.shared import AndShared
@@ -131,7 +131,7 @@ def chained(
         recipe: a name in :data:`ROLES` or ``own``.
         prepare: see :class:`Chained`.
         chains: ``strong`` and, where they differ from it, ``weak`` and ``local``, and any that ``own`` names.
-        own: further recipes of a kind: names of chains, or ``(prepare, strong chain, **options) -> Views``.
+        own: further recipes of a kind: names of chains, or ``(prepare, **options) -> Views``, without chains.
         options: ``<transformation>.<parameter>`` for all chains, ``<chain>.<transformation>.<parameter>`` for one;
             ``<transformation>`` alone is its probability ``p``; ``count``: how many views, the recipe's chains in turn;
             ``chunk``: for ``pair-and-shared``.
@@ -146,8 +146,7 @@ def chained(
     every: dict[str, Chain] = {"weak": (), "local": chains["strong"], "plain": (), **chains}
     shared = {"chunk": options.pop("chunk")} if recipe == "pair-and-shared" and "chunk" in options else {}
     if not isinstance(made, tuple):
-        mine = {name: options.pop(name) for name in [*options] if name in _keywords(made)}
-        return made(prepare, _set(every, options, recipe)["strong"], **mine)
+        return made(prepare, **settle(options, made, f"views '{recipe}'", skip=1))
     count = options.pop("count", None)
     used = _set({name: every[name] for name in dict.fromkeys((*made, "strong"))}, options, recipe)
     if recipe == "pair-and-shared":
@@ -157,12 +156,6 @@ def chained(
             raise OptionError(f"count must be a whole number of views, at least 1, not {count!r}")
         made = tuple(made[i % len(made)] for i in range(count))
     return Chained(prepare, [used[name] for name in made])
-
-
-def _keywords(maker: Own) -> set[str]:
-    from tacit.options import parameters
-
-    return set(parameters(maker, skip=2))
 
 
 def _set(chains: Mapping[str, Chain], options: Mapping[str, Any], recipe: str) -> dict[str, Chain]:

@@ -16,46 +16,18 @@ from torch.nn import functional as F
 
 from tacit.errors import OptionError
 from tacit.parts.draws import Draws
-from tacit.parts.lengths import inside
 from tacit.views.base import View
 from tacit.views.changes import Change
+from tacit.views.stretches import check_not_negative, clean, lengths, random_stretch, stretch
 
 TAPS = 129
 """Length of the filters that change the spectrum, in samples."""
 TAPE = 1 << 18
 
 
-def lengths(view: View) -> Tensor:
-    """The length of each recording in samples, int64 ``[B]``."""
-    x = view["x"]
-    return view.get("length", torch.full((len(x),), x.shape[2], device=x.device))
-
-
-def clean(view: View, x: Tensor) -> View:
-    """The view with another ``x``, zero beyond the ends of the recordings."""
-    if "length" not in view:
-        return view | {"x": x}
-    return view | {"x": x.masked_fill(~inside(view["length"], x.shape[2])[:, None], 0)}
-
-
-def window(view: View, start: Tensor, size: Tensor) -> View:
-    """A stretch of each recording, int64 ``[B]`` each; the view then has ``length`` and ``start``."""
-    x = view["x"]
-    step = torch.arange(int(size.max()), device=x.device)
-    real = step < size[:, None]
-    at = torch.where(real, start[:, None] + step, 0)
-    cut = x.gather(2, at[:, None].expand(-1, x.shape[1], -1)).masked_fill(~real[:, None], 0)
-    return view | {"x": cut, "length": size, "start": start}
-
-
 def _range(name: str, value: tuple[float, float], low: float, high: float) -> None:
     if not (low <= value[0] <= value[1] <= high and value[1] > 0):
         raise OptionError(f"{name} must be two numbers from {low:g} to {high:g}, low <= high, not {value!r}")
-
-
-def _not_negative(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise OptionError(f"{name} must be a number that is not negative, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -75,11 +47,7 @@ class Crop(Change):
             raise OptionError(f"crop changes the length and is done to all or to none: p is 0 or 1, not {self.p}")
 
     def change(self, view: View, draws: Draws) -> View:
-        length, (low, high) = lengths(view), self.share
-        u = draws.uniform(len(length), 2)
-        size = ((low + (high - low) * u[:, 0]) * length).round().long().clamp_min(1)
-        start = (u[:, 1] * (length - size + 1)).long()
-        return window(view, start, size)
+        return stretch(view, *random_stretch(view, self.share, draws))
 
 
 @dataclass(frozen=True)
@@ -90,7 +58,7 @@ class Gain(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("gain.decibels", self.decibels)
+        check_not_negative("gain.decibels", self.decibels)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
@@ -135,7 +103,7 @@ class Equalise(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("equalise.decibels", self.decibels)
+        check_not_negative("equalise.decibels", self.decibels)
         if self.bands < 2:
             raise OptionError(f"equalise.bands must be at least 2, not {self.bands}")
 

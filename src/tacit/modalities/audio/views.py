@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tacit.data import Batch
-from tacit.errors import OptionError
-from tacit.modalities.audio.changes import BandMask, Crop, Equalise, Gain, Noise, TimeMask, lengths, window
+from tacit.modalities.audio.changes import BandMask, Crop, Equalise, Gain, Noise, TimeMask
 from tacit.modalities.audio.spec import Spec
-from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
-from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
+from tacit.views.changes import ROLES, Chain, Chained, Own, chained
+from tacit.views.stretches import Neighbours, lengths
 
 STRONG: Chain = (
     Crop(),
@@ -78,32 +77,6 @@ class Normalise:
         if "length" in batch:
             view["length"] = batch["length"]
         return view
-
-
-class Neighbours(Views):
-    """Two stretches of each recording, one right after the other, without any change of values.
-
-    Args:
-        prepare: see :class:`tacit.views.changes.Chained`.
-        chain: of no use here.
-        share: length of a stretch as a share of the recording, in (0, 0.5].
-
-    Raises:
-        OptionError: for a share out of range.
-    """
-
-    def __init__(self, prepare: Prepare, chain: Chain, *, share: float = 0.4) -> None:
-        if not 0 < share <= 0.5:
-            raise OptionError(f"share must be above 0 and at most 0.5, not {share}")
-        self.prepare, self.share = prepare, share
-
-    def make(self, batch: Batch, draws: Draws) -> list[View]:
-        view = self.prepare(batch)
-        length = lengths(view)
-        size = (length * self.share).long().clamp_min(1)
-        first = (draws.uniform(len(length)) * (length - 2 * size + 1).clamp_min(1)).long()
-        second = torch.minimum(first + size, length - size)
-        return [window(view, start, size) for start in (first, second)]
 
 
 def raw(view: View) -> Tensor:

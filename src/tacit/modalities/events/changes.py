@@ -6,7 +6,6 @@ first row, then codes, then numbers; ``length`` is always there.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,50 +14,39 @@ from torch import Tensor
 from tacit.errors import OptionError
 from tacit.modalities.events.gather import UNKNOWN
 from tacit.parts.draws import Draws
+from tacit.parts.lengths import inside
+from tacit.views import stretches
 from tacit.views.base import View
 from tacit.views.changes import Change
+from tacit.views.stretches import check_not_negative, check_shares, random_stretch
 
 
 def real(view: View) -> Tensor:
     """Which events are no padding: bool ``[B, T]``."""
-    return torch.arange(view["x"].shape[2], device=view["x"].device) < view["length"][:, None]
+    return inside(view["length"], view["x"].shape[2])
 
 
-def stretch(view: View, start: Tensor, length: Tensor, width: int) -> View:
-    """``length`` events from ``start`` on (int64 ``[B]`` each), in ``width`` places; time counts from the first."""
-    along = torch.arange(width, device=start.device)
-    inside = along < length[:, None]
-    at = torch.where(inside, start[:, None] + along, start[:, None])
-    return _timed(view, _gathered(view["x"], at), length, inside)
+def stretch(view: View, start: Tensor, size: Tensor, width: int | None = None) -> View:
+    """As :func:`tacit.views.stretches.stretch`; time counts from the first event."""
+    return _from_first(stretches.stretch(view, start, size, width))
 
 
 def chosen(view: View, kept: Tensor) -> View:
     """The events that are ``kept`` (bool ``[B, T]``, at least one of each sample), in their order."""
-    length = kept.sum(1)
     order = (~kept).long().argsort(dim=1, stable=True)
-    inside = torch.arange(kept.shape[1], device=kept.device) < length[:, None]
-    return _timed(view, _gathered(view["x"], order), length, inside)
+    x = view["x"].gather(2, order[:, None].expand(-1, view["x"].shape[1], -1))
+    return _from_first(stretches.clean(view | {"length": kept.sum(1)}, x))
 
 
-def _gathered(x: Tensor, at: Tensor) -> Tensor:
-    return x.gather(2, at[:, None].expand(-1, x.shape[1], -1))
-
-
-def _timed(view: View, x: Tensor, length: Tensor, inside: Tensor) -> View:
-    x[:, 0] -= x[:, :1, 0].clone()
-    return view | {"x": x.masked_fill(~inside[:, None], 0), "length": length}
+def _from_first(view: View) -> View:
+    x = torch.cat((view["x"][:, :1] - view["x"][:, :1, :1], view["x"][:, 1:]), 1)
+    return stretches.clean(view, x)
 
 
 def check_share(name: str, value: float, least: float = 0.0) -> None:
     """Make sure that a share lies in [``least``, 1)."""
     if not least <= value < 1:
         raise OptionError(f"{name} must be at least {least:g} and below 1, not {value!r}")
-
-
-def check_strength(name: str, value: float) -> None:
-    """Make sure that a strength is a number that is not negative."""
-    if not 0 <= value < math.inf:
-        raise OptionError(f"{name} must be a number that is not negative, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -69,17 +57,11 @@ class Slice(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        low, high = self.share
-        if not 0 < low <= high <= 1:
-            raise OptionError(f"slice.share must be two numbers, 0 < low <= high <= 1, not {self.share!r}")
+        check_shares("slice.share", self.share)
 
     def change(self, view: View, draws: Draws) -> View:
-        length = view["length"]
-        u = draws.uniform(len(length), 2)
-        low, high = self.share
-        size = ((low + (high - low) * u[:, 0]) * length).round().long().clamp_min(1)
-        start = (u[:, 1] * (length - size + 1)).long()
-        return stretch(view, start, size, int(size.max()) if self.p == 1 else view["x"].shape[2])
+        start, size = random_stretch(view, self.share, draws)
+        return stretch(view, start, size, None if self.p == 1 else view["x"].shape[2])
 
 
 @dataclass(frozen=True)
@@ -129,7 +111,7 @@ class NumberNoise(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("number-noise.sigma", self.sigma)
+        check_not_negative("number-noise.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         x, codes, count = view["x"], view["sizes"].shape[1], view["measured"].shape[1]
@@ -148,7 +130,7 @@ class Pace(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("pace.sigma", self.sigma)
+        check_not_negative("pace.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         made = view["x"].clone()

@@ -15,6 +15,7 @@ from tacit.modalities.events.spec import Spec
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
 from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
+from tacit.views.stretches import Several, clean
 
 STRONG: Chain = (Slice(), EventDrop(p=0.5), FieldMask(p=0.5), NumberNoise(p=0.5), Pace(p=0.5))
 CHAINS: dict[str, Chain] = {
@@ -82,38 +83,10 @@ class Normalise:
         rows = [x[:, :first], numbers, known[:, gaps].to(x.dtype), x[:, first + self.count :]]
         full = torch.full((len(x),), x.shape[2], device=x.device)
         view: View = {"length": batch.get("length", full)}
-        inside = torch.arange(x.shape[2], device=x.device) < view["length"][:, None]
-        view["x"] = torch.cat(rows, 1).masked_fill(~inside[:, None], 0)
+        view = clean(view, torch.cat(rows, 1))
         view["sizes"] = self.sizes.to(x.device).expand(len(x), -1)
         view["measured"] = gaps.expand(len(x), -1)
         return view
-
-
-class Several(Views):
-    """Several parts of each history.
-
-    Args:
-        prepare: see :class:`tacit.views.changes.Chained`.
-        chain: not used; options of transformations have no effect here.
-        count: how many views.
-        low, high: a part has from ``low`` to ``high`` events; a history of at most ``low`` is taken whole.
-
-    Raises:
-        OptionError: for impossible numbers.
-    """
-
-    def __init__(self, prepare: Prepare, chain: Chain, *, count: int = 5, low: int = 25, high: int = 200) -> None:
-        if count < 1:
-            raise OptionError(f"count must be a number of views, at least 1, not {count}")
-        if not 1 <= low <= high:
-            raise OptionError(f"low and high must be numbers of events, 1 <= low <= high, not {low} and {high}")
-        self.prepare, self.count, self.low, self.high = prepare, count, low, high
-
-    def size(self, length: Tensor, draws: Draws) -> Tensor:
-        """How many events each part has: int64 ``[B]``."""
-        low = length.clamp_max(self.low)
-        high = torch.minimum(length, torch.full_like(length, self.high))
-        return low + (draws.uniform(len(length)) * (high - low + 1)).long()
 
 
 class Slices(Several):
@@ -125,12 +98,8 @@ class Slices(Several):
     """
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
-        view, made = self.prepare(batch), []
-        for _ in range(self.count):
-            size = self.size(view["length"], draws)
-            start = (draws.uniform(len(size)) * (view["length"] - size + 1)).long()
-            made.append(stretch(view, start, size, int(size.max())))
-        return made
+        view = self.prepare(batch)
+        return [stretch(view, *self.part(view["length"], draws)) for _ in range(self.count)]
 
 
 class Subsets(Several):
@@ -150,14 +119,14 @@ class Split(Views):
     history that has so many; of a shorter one some views have its first event.
 
     Args:
-        prepare, chain: see :class:`Several`.
+        prepare: see :class:`tacit.views.changes.Chained`.
         count: how many views.
 
     Raises:
         OptionError: for fewer than two views.
     """
 
-    def __init__(self, prepare: Prepare, chain: Chain, *, count: int = 2) -> None:
+    def __init__(self, prepare: Prepare, *, count: int = 2) -> None:
         if count < 2:
             raise OptionError(f"count must be a number of views, at least 2, not {count}")
         self.prepare, self.count = prepare, count

@@ -89,7 +89,6 @@ class Neighbours(Views):
 
     Args:
         prepare: see :class:`tacit.views.changes.Chained`.
-        chain: not used; nothing is changed.
         share: part of a graph that a view has, in (0, 1].
 
     Source: the neighbours as positives are those of Lee et al. 2022, Augmentation-Free Self-Supervised Learning on
@@ -99,7 +98,7 @@ class Neighbours(Views):
         OptionError: for a share out of range.
     """
 
-    def __init__(self, prepare: Prepare, chain: Chain, *, share: float = 0.6) -> None:
+    def __init__(self, prepare: Prepare, *, share: float = 0.6) -> None:
         if not 0 < share <= 1:
             raise OptionError(f"share must be above 0 and at most 1, not {share}")
         self.prepare, self.part = prepare, Subgraph((share, share))

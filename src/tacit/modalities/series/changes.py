@@ -15,24 +15,7 @@ from tacit.errors import OptionError
 from tacit.parts.draws import Draws
 from tacit.views.base import View
 from tacit.views.changes import Change
-
-
-def real(view: View) -> Tensor | None:
-    """Where samples are not padded: bool ``[B, 1, T]``; None: everywhere."""
-    if "length" not in view:
-        return None
-    return (torch.arange(view["x"].shape[2], device=view["x"].device) < view["length"][:, None])[:, None]
-
-
-def lengths(view: View) -> Tensor:
-    """The length of each sample, int64 ``[B]``."""
-    x = view["x"]
-    return view.get("length", torch.full((len(x),), x.shape[2], device=x.device))
-
-
-def _clean(view: View, x: Tensor) -> View:
-    inside = real(view)
-    return view | {"x": x if inside is None else x.masked_fill(~inside, 0)}
+from tacit.views.stretches import check_not_negative, check_shares, clean, lengths
 
 
 def look_up(x: Tensor, at: Tensor) -> Tensor:
@@ -42,16 +25,6 @@ def look_up(x: Tensor, at: Tensor) -> Tensor:
     first = low.long()[:, None].expand(-1, x.shape[1], -1)
     second = (first + 1).clamp_max(x.shape[2] - 1)
     return torch.lerp(x.gather(2, first), x.gather(2, second), share.to(x.dtype))
-
-
-def _range(name: str, value: tuple[float, float], top: float) -> None:
-    if not 0 < value[0] <= value[1] <= top:
-        raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {value!r}")
-
-
-def _not_negative(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise OptionError(f"{name} must be a number that is not negative, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -65,14 +38,14 @@ class Jitter(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("jitter.sigma", self.sigma)
+        check_not_negative("jitter.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
         if "length" not in view:
             return view | {"x": x + self.sigma * draws.normal(*x.shape).to(x.dtype)}
         u = draws.along(*x.shape)  # Gaussian by the inverse of its distribution, the same however far x is padded
-        return _clean(view, x + self.sigma * torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).to(x.dtype))
+        return clean(view, x + self.sigma * torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).to(x.dtype))
 
 
 @dataclass(frozen=True)
@@ -83,7 +56,7 @@ class Scaling(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("scaling.sigma", self.sigma)
+        check_not_negative("scaling.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
@@ -100,7 +73,7 @@ class MagnitudeWarp(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("magnitude-warp.sigma", self.sigma)
+        check_not_negative("magnitude-warp.sigma", self.sigma)
         if self.knots < 1:
             raise OptionError(f"magnitude-warp.knots must be at least 1, not {self.knots}")
 
@@ -125,7 +98,7 @@ class Crop(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _range("crop.share", self.share, 1.0)
+        check_shares("crop.share", self.share)
 
     def change(self, view: View, draws: Draws) -> View:
         x, length = view["x"], lengths(view)
@@ -136,7 +109,7 @@ class Crop(Change):
         step = torch.arange(x.shape[2], device=x.device) + 0.5
         at = first[:, None] + step * (part / length)[:, None] - 0.5
         at = torch.minimum(at.clamp_min(0), (length - 1)[:, None])
-        return _clean(view, look_up(x, at)) | {"stretch": torch.stack((first / length, part / length), 1)}
+        return clean(view, look_up(x, at)) | {"stretch": torch.stack((first / length, part / length), 1)}
 
 
 @dataclass(frozen=True)
@@ -147,7 +120,7 @@ class TimeMask(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _range("time-mask.share", self.share, 1.0)
+        check_shares("time-mask.share", self.share)
 
     def change(self, view: View, draws: Draws) -> View:
         x, length = view["x"], lengths(view)
@@ -200,7 +173,7 @@ class Permutation(Change):
         begin = edges.gather(1, order.gather(1, segment))
         at = begin + step - (ends - sizes).gather(1, segment)
         at = torch.where(step < length, at, step)
-        return _clean(view, x.gather(2, at[:, None].expand_as(x)))
+        return clean(view, x.gather(2, at[:, None].expand_as(x)))
 
 
 @dataclass(frozen=True)
@@ -215,7 +188,7 @@ class FrequencyMask(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _range("frequency-mask.share", self.share, 1.0)
+        check_shares("frequency-mask.share", self.share)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
@@ -232,7 +205,7 @@ class FrequencyMask(Change):
         bins = (view["length"] / 2).clamp(1, GRID / 2)
         band = _band(look_up(x, grid), first, first + part, bins)
         step = torch.arange(x.shape[2], device=x.device)
-        return _clean(view, x - look_up(band, step / last.clamp_min(1) * (GRID - 1)))
+        return clean(view, x - look_up(band, step / last.clamp_min(1) * (GRID - 1)))
 
 
 def _band(x: Tensor, low: Tensor, high: Tensor, bins: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tacit.errors import OptionError, unknown
 from tacit.modalities.series.spec import Spec
 from tacit.options import settle
+from tacit.parts.lengths import inside
 from tacit.parts.transformer import Pieces, TokenNet, pieces_of_line
 from tacit.parts.wrapping import wrapped
 
@@ -105,7 +106,7 @@ def _real(x: Tensor, length: Tensor | None) -> Tensor | None:
     """Where samples are not padded: bool ``[B, 1, T]``; None: everywhere."""
     if length is None:
         return None
-    return (torch.arange(x.shape[2], device=x.device) < length[:, None])[:, None]
+    return inside(length, x.shape[2])[:, None]
 
 
 class _ChannelNorm(nn.Module):

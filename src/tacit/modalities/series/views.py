@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tacit.data import Batch
-from tacit.errors import OptionError
 from tacit.modalities.series.changes import (
     ChannelDrop,
     Crop,
@@ -19,12 +18,11 @@ from tacit.modalities.series.changes import (
     Permutation,
     Scaling,
     TimeMask,
-    lengths,
 )
 from tacit.modalities.series.spec import Spec
-from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
-from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
+from tacit.views.changes import ROLES, Chain, Chained, Own, chained
+from tacit.views.stretches import Neighbours, clean
 
 STRONG: Chain = (
     Crop(),
@@ -91,45 +89,7 @@ class Normalise:
         view: View = {"x": (x.float() - mean) * scale}
         if "length" in batch:
             view["length"] = batch["length"]
-            beyond = torch.arange(x.shape[2], device=x.device) >= batch["length"][:, None]
-            view["x"] = view["x"].masked_fill(beyond[:, None], 0)
-        return view
-
-
-class Neighbours(Views):
-    """Two windows of each series, one right after the other, without any change of values.
-
-    Args:
-        prepare: see :class:`tacit.views.changes.Chained`.
-        chain: transformations to do to both besides, by default none of them.
-        share: length of a window as a share of the series, in (0, 0.5].
-
-    Raises:
-        OptionError: for a share out of range.
-    """
-
-    def __init__(self, prepare: Prepare, chain: Chain, *, share: float = 0.4) -> None:
-        if not 0 < share <= 0.5:
-            raise OptionError(f"share must be above 0 and at most 0.5, not {share}")
-        self.prepare, self.share = prepare, share
-
-    def make(self, batch: Batch, draws: Draws) -> list[View]:
-        view = self.prepare(batch)
-        x, length = view["x"], lengths(view)
-        size = (length * self.share).long().clamp_min(1)
-        first = (draws.uniform(len(x)) * (length - 2 * size + 1).clamp_min(1)).long()
-        second = torch.minimum(first + size, length - size)
-        return [_window(view, start, size) for start in (first, second)]
-
-
-def _window(view: View, start: Tensor, size: Tensor) -> View:
-    x = view["x"]
-    step = torch.arange(int(size.max()), device=x.device)
-    inside = step < size[:, None]
-    at = torch.where(inside, start[:, None] + step, 0)
-    cut = x.gather(2, at[:, None].expand(-1, x.shape[1], -1)).masked_fill(~inside[:, None], 0)
-    made: View = {"x": cut, "start": start}
-    return made | {"length": size} if "length" in view else made
+        return clean(view, view["x"])
 
 
 def raw(view: View) -> Tensor:

@@ -73,14 +73,13 @@ class Subsets(Views):
 
     Args:
         prepare: see :class:`tacit.views.changes.Chained`.
-        chain: of the kind; values are not changed, so it plays no part.
         share: of the columns in each subset, in [0.5, 1); the two have all columns between them.
 
     Raises:
         OptionError: for a share out of range.
     """
 
-    def __init__(self, prepare: Prepare, chain: Chain, *, share: float = 0.6) -> None:
+    def __init__(self, prepare: Prepare, *, share: float = 0.6) -> None:
         if not 0.5 <= share < 1:
             raise OptionError(f"share must be at least 0.5 and below 1, not {share}")
         self.prepare, self.share = prepare, share

@@ -6,36 +6,15 @@ deviations; ``length`` is always there.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from tacit.errors import OptionError
 from tacit.parts.draws import Draws
 from tacit.views.base import View
 from tacit.views.changes import Change
-
-
-def real(view: View) -> Tensor:
-    """Which steps are no padding: bool ``[B, T]``."""
-    return torch.arange(view["x"].shape[2], device=view["x"].device) < view["length"][:, None]
-
-
-def stretch(view: View, start: Tensor, length: Tensor, width: int) -> View:
-    """``length`` steps from ``start`` on (int64 ``[B]`` each), in ``width`` places."""
-    x = view["x"]
-    along = torch.arange(width, device=x.device)
-    inside = along < length[:, None]
-    at = torch.where(inside, start[:, None] + along, start[:, None])
-    cut = x.gather(2, at[:, None].expand(-1, x.shape[1], -1)).masked_fill(~inside[:, None], 0)
-    return view | {"x": cut, "length": length}
-
-
-def _not_negative(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise OptionError(f"{name} must be a number that is not negative, not {value!r}")
+from tacit.views.stretches import check_not_negative, check_shares, clean, random_stretch, stretch
 
 
 @dataclass(frozen=True)
@@ -46,17 +25,10 @@ class Slice(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        low, high = self.share
-        if not 0 < low <= high <= 1:
-            raise OptionError(f"slice.share must be two numbers, 0 < low <= high <= 1, not {self.share!r}")
+        check_shares("slice.share", self.share)
 
     def change(self, view: View, draws: Draws) -> View:
-        length = view["length"]
-        u = draws.uniform(len(length), 2)
-        low, high = self.share
-        size = ((low + (high - low) * u[:, 0]) * length).round().long().clamp_min(1)
-        start = (u[:, 1] * (length - size + 1)).long()
-        return stretch(view, start, size, int(size.max()) if self.p == 1 else view["x"].shape[2])
+        return stretch(view, *random_stretch(view, self.share, draws), None if self.p == 1 else view["x"].shape[2])
 
 
 @dataclass(frozen=True)
@@ -67,13 +39,13 @@ class Noise(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("noise.sigma", self.sigma)
+        check_not_negative("noise.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
         u = draws.along(*x.shape).clamp(1e-6, 1 - 1e-6)  # the same however far x is padded
         noise = self.sigma * torch.special.ndtri(u).to(x.dtype)
-        return view | {"x": (x + noise).masked_fill(~real(view)[:, None], 0)}
+        return clean(view, x + noise)
 
 
 @dataclass(frozen=True)
@@ -104,7 +76,7 @@ class Scaling(Change):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative("scaling.sigma", self.sigma)
+        check_not_negative("scaling.sigma", self.sigma)
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from tacit.data import Batch
-from tacit.errors import OptionError
-from tacit.modalities.trajectory.changes import ComponentMask, Noise, Scaling, Slice, stretch
+from tacit.modalities.trajectory.changes import ComponentMask, Noise, Scaling, Slice
 from tacit.modalities.trajectory.spec import Spec
 from tacit.parts.draws import Draws
 from tacit.views.base import View, Views
 from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
+from tacit.views.stretches import Several, clean, stretch
 
 STRONG: Chain = (Slice(), Scaling(p=0.0), ComponentMask(p=0.5), Noise(p=0.5))
 """What is off (p=0) costs nothing and is turned on by ``--set views.scaling=0.5``."""
@@ -67,43 +67,22 @@ class Normalise:
         x = batch["x"]
         mean, scale = (v.to(x.device)[:, None] for v in (self.mean, self.scale))
         length = batch.get("length", torch.full((len(x),), x.shape[2], device=x.device))
-        beyond = torch.arange(x.shape[2], device=x.device) >= length[:, None]
-        made = ((x.float() - mean) * scale).masked_fill(beyond[:, None], 0)
-        return {"x": made, "length": length, "parts": self.parts.to(x.device).expand(len(x), -1)}
+        view = {"length": length, "parts": self.parts.to(x.device).expand(len(x), -1)}
+        return clean(view, (x.float() - mean) * scale)
 
 
-class Slices(Views):
+class Slices(Several):
     """Stretches of steps of each trajectory, nothing added; their length and place are uniform.
 
     Source: Babaev et al. 2022, CoLES: Contrastive Learning for Event Sequences with Self-Supervision, algorithm 1.
-
-    Args:
-        prepare: see :class:`tacit.views.changes.Chained`.
-        chain: not used; options of transformations have no effect here.
-        count: how many views.
-        low, high: a stretch has from ``low`` to ``high`` steps; a trajectory of at most ``low`` is taken whole.
-
-    Raises:
-        OptionError: for impossible numbers.
     """
 
-    def __init__(self, prepare: Prepare, chain: Chain, *, count: int = 5, low: int = 16, high: int = 128) -> None:
-        if count < 1:
-            raise OptionError(f"count must be a number of views, at least 1, not {count}")
-        if not 1 <= low <= high:
-            raise OptionError(f"low and high must be numbers of steps, 1 <= low <= high, not {low} and {high}")
-        self.prepare, self.count, self.low, self.high = prepare, count, low, high
+    def __init__(self, prepare: Prepare, *, count: int = 5, low: int = 16, high: int = 128) -> None:
+        super().__init__(prepare, count=count, low=low, high=high)
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
-        view, made = self.prepare(batch), []
-        length = view["length"]
-        low, high = length.clamp_max(self.low), length.clamp_max(self.high)
-        for _ in range(self.count):
-            u = draws.uniform(len(length), 2)
-            size = low + (u[:, 0] * (high - low + 1)).long()
-            start = (u[:, 1] * (length - size + 1)).long()
-            made.append(stretch(view, start, size, int(size.max())))
-        return made
+        view = self.prepare(batch)
+        return [stretch(view, *self.part(view["length"], draws)) for _ in range(self.count)]
 
 
 def raw(view: View) -> Tensor:
