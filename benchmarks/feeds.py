@@ -106,7 +106,9 @@ def main() -> None:
     rows = []
     for kind in options.modality:
         rows.append(measure(kind, options.rounds, options.start, options.steps))
-        print("{modality:12} {bare_ms:8.1f} ms bare {tacit_ms:8.1f} ms tacit {share:7.3f}".format(**rows[-1]), flush=True)
+        print(
+            "{modality:12} {bare_ms:8.1f} ms bare {tacit_ms:8.1f} ms tacit {share:7.3f}".format(**rows[-1]), flush=True
+        )
         keep(options.json, {"steps": options.steps, "threads": torch.get_num_threads(), "rows": rows})
 
 
