@@ -4,13 +4,14 @@ A mask (``[B, 1, D, H, W]``, 1 where visible) is given to every layer; None stan
 hidden is zero, so that the next one sees zeros there, as it does beyond the border. With all of it visible, layers are
 ordinary convolutions and norms with the same weights.
 
-Source: Wald et al. 2024, Revisiting MAE pre-training for 3D medical image segmentation, after Tian et al. 2023, Designing
-BERT for Convolutional Networks: Sparse and Hierarchical Masked Modeling.
+Source: Wald et al. 2024, Revisiting MAE pre-training for 3D medical image segmentation, after Tian et al. 2023,
+Designing BERT for Convolutional Networks: Sparse and Hierarchical Masked Modeling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,10 +26,12 @@ class PyramidEncoder(Protocol):
     Attributes:
         channels: of the input.
         widths: features of each level, the finest first.
+        groups: of the norms of each level.
     """
 
     channels: int
     widths: list[int]
+    groups: list[int]
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Features of each level, ``[B, widths[l], D / 2^l, H / 2^l, W / 2^l]`` (rounded up); zero where hidden.
@@ -132,9 +135,7 @@ class PyramidDecoder(nn.Module):
 
     def __init__(self, widths: Sequence[int], outputs: int, groups: Sequence[int]) -> None:
         super().__init__()
-        self.up = nn.ModuleList(
-            nn.ConvTranspose3d(below, here, 2, 2) for here, below in zip(widths, widths[1:], strict=False)
-        )
+        self.up = nn.ModuleList(nn.ConvTranspose3d(below, here, 2, 2) for here, below in pairwise(widths))
         self.join = nn.ModuleList(nn.Conv3d(2 * width, width, 3, 1, 1, bias=False) for width in widths[:-1])
         self.norms = nn.ModuleList(VisibleNorm(w, g) for w, g in zip(widths[:-1], groups, strict=False))
         self.leave = nn.Conv3d(widths[0], outputs, 1)
@@ -147,3 +148,22 @@ class PyramidDecoder(nn.Module):
             x = self.up[level](x)[:, :, :d, :h, :w]  # an odd side was rounded up below
             x = F.leaky_relu(self.norms[level](self.join[level](torch.cat((here, x), 1))))
         return self.leave(x)
+
+
+class UNet(nn.Module):
+    """An encoder with levels and a decoder: a prediction for every voxel.
+
+    Attributes:
+        encoder: a :class:`PyramidEncoder`.
+        decoder: a :class:`PyramidDecoder`.
+
+    Shape: ``[B, C, D, H, W] -> [B, outputs, D, H, W]``.
+    """
+
+    def __init__(self, encoder: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = PyramidDecoder(encoder.widths, outputs, encoder.groups)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder.features(x))  # type: ignore[operator]

@@ -130,11 +130,11 @@ def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _of_array(
     shape: tuple[int, ...], kind: np.dtype[Any], spacing: Three | None, read: Callable[[], NDArray[Any]]
 ) -> Scan:
-    if len(shape) not in (3, 4) or 0 in shape:
-        raise Unreadable(f"it has the shape {list(shape)}, and a volume is [D, H, W] or [C, D, H, W]")
     if kind.kind not in "iufb":
         odd = "it holds Python objects, which are not read"
         raise Unreadable(odd if kind.hasobject else f"its voxels are {kind}, and should be real numbers")
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise Unreadable(f"it has the shape {list(shape)}, and a volume is [D, H, W] or [C, D, H, W]")
 
     def voxels() -> Floats:
         try:

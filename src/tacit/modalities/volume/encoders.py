@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -68,11 +69,11 @@ class UNetEncoder(nn.Module):
         depth: number of levels; by default down to about 4 voxels a side, at most 6.
         blocks: residual blocks of each level but the finest.
         widest: no level has more features than this.
-        norm: ``group``, of 8 groups, or ``instance``, as the paper has it, after which the mean over a feature's places,
-            which the embedding is, says little: only what is above and below zero, which activations treat differently.
+        norm: ``group``, of 8 groups, or ``instance``, as the paper has it, which takes from every feature the mean over
+            its places that the embedding is to be.
 
-    Source: Isensee et al. 2024, nnU-Net Revisited: A Call for Rigorous Validation in 3D Medical Image Segmentation, with
-    no residual block at full resolution, which would cost more than all the others.
+    Source: Isensee et al. 2024, nnU-Net Revisited: A Call for Rigorous Validation in 3D Medical Image Segmentation,
+    with no residual block at full resolution, which would cost more than all the others.
 
     Raises:
         OptionError: for sizes that cannot be.
@@ -100,15 +101,12 @@ class UNetEncoder(nn.Module):
         self.dim = self.widths[-1]
         self.stem = VisibleConv(channels, width, 3, 1, 1, bias=False)
         self.stem_norm = VisibleNorm(self.widths[0], self.groups[0])
-        self.levels = nn.ModuleList(
-            nn.ModuleList(
-                VisibleBlock(
-                    self.widths[level - (block == 0)], self.widths[level], 1 + (block == 0), self.groups[level]
-                )
-                for block in range(blocks)
+        self.levels = nn.ModuleList()
+        for (before, after), groups in zip(pairwise(self.widths), self.groups[1:], strict=True):
+            first = VisibleBlock(before, after, 2, groups)
+            self.levels.append(
+                nn.ModuleList([first, *(VisibleBlock(after, after, 1, groups) for _ in range(blocks - 1))])
             )
-            for level in range(1, depth)
-        )
         for part in self.modules():
             if isinstance(part, nn.Conv3d):
                 nn.init.kaiming_normal_(part.weight, 0.01, nonlinearity="leaky_relu")

@@ -55,7 +55,7 @@ def _is_slice(path: Path) -> bool:
     """Whether a file is of DICOM: by its ending or, as many have none, by its first bytes."""
     if ending_of(path, (*NIFTI, *ARRAYS)):
         return False
-    return bool(ending_of(path, (dicom.ENDING,))) or has_no_ending(path) and dicom.has_preamble(path)
+    return bool(ending_of(path, (dicom.ENDING,))) or (has_no_ending(path) and dicom.has_preamble(path))
 
 
 def has_no_ending(path: Path) -> bool:

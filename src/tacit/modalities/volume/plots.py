@@ -46,6 +46,6 @@ def _inside(part: Tensor, cell: int, longest: int) -> Tensor:
 def caption(stored: NDArray[np.uint8]) -> str:
     """What a reader must know to read the pictures."""
     return (
-        "Each picture shows the middle of a volume: across D (top left), across H (top right) and across W (bottom left, "
-        "with D upwards), and the mean along D (bottom right)."
+        "Each picture shows the middle of a volume across D (top left), H (top right) and W (bottom left), the latter "
+        "two with D upwards, and the mean along D (bottom right)."
     )

@@ -33,7 +33,7 @@ AHEAD = 16
 
 
 def recognises(data: Any) -> Claim:
-    """Arrays of rank 5 with few channels, folders of volumes as arrays and of DICOM files without an ending are volumes;
+    """Arrays of rank 5 with few channels, folders of arrays of rank 3 and of DICOM files without an ending are volumes;
     arrays of rank 4 may be."""
     path = path_of(data)
     if path is not None and path.is_dir():
@@ -211,8 +211,8 @@ def _agreed(
     unknown = [i for i, scan in scans.items() if scan.spacing is None]
     if unknown and len(unknown) < len(scans) and gap is None:
         raise DataError(
-            f"'{names[unknown[0]]}' in {where} does not say how far its voxels lie apart, and other files do; save it as "
-            "an .npz file with 'spacing' (mm along D, H, W), or say what it has with --set data.spacing"
+            f"'{names[unknown[0]]}' in {where} does not say how far its voxels lie apart, and other files do; save it "
+            "as an .npz file with 'spacing' (mm along D, H, W), or say what it has with --set data.spacing"
         )
     spacings = [scan.spacing or gap for scan in scans.values()]
     known = None if None in spacings else [s for s in spacings if s is not None]

@@ -69,8 +69,8 @@ def common(
 
 
 def resampled(values: Floats, spacing: Three, wanted: Three) -> Floats:
-    """A volume ``[C, D, H, W]`` at another spacing: linear between voxels, and averaged with a triangle where it becomes
-    coarser. It stays centred where it is."""
+    """A volume ``[C, D, H, W]`` at another spacing: linear between voxels, and averaged with a triangle where it
+    becomes coarser. It stays centred where it is."""
     for axis, (have, want) in enumerate(zip(spacing, wanted, strict=True), 1):
         if abs(have / want - 1) > 1e-3:
             weights = triangle(values.shape[axis], have, want)

@@ -60,10 +60,10 @@ def phantoms(
 ) -> Phantoms:
     """Heads made of ellipsoids, with two chambers of fluid, a core, and one finding in the tissue.
 
-    The head's proportions, its pose, and shape, size, place and direction of the finding are drawn independently of each
-    other and of the sequence; so are gain, noise and the slow change of brightness over the picture. Findings of a
-    radius have one volume whatever their shape, and a sequence may show them brighter or darker than what surrounds them:
-    no sum over voxels tells the shape.
+    The head's proportions, its pose, and shape, size, place and direction of the finding are drawn independently of
+    each other and of the sequence; so are gain, noise and the slow change of brightness over the picture. Findings of a
+    radius have one volume whatever their shape, and a sequence may show them brighter or darker than what surrounds
+    them: no sum over voxels tells the shape.
 
     Args:
         count: number of volumes, N.
