@@ -67,8 +67,8 @@ class Spark3D(Method):
         self.coarsest = 1 << (len(encoder.widths) - 1)
         if block is not None and (block < 1 or (block % self.coarsest and block not in (1, 2, 4, 8, 16))):
             raise OptionError(
-                f"block must be 1, 2, 4, ... voxels, or a multiple of {self.coarsest}, those of a place of the coarsest "
-                f"features, not {block}"
+                f"block must be 1, 2, 4, ... voxels, or a multiple of {self.coarsest}, those of a place of the "
+                f"coarsest features, not {block}"
             )
         self.block, self.ratio, self.sparse = block or self.coarsest, ratio, sparse
         self.densify: nn.ModuleList | None = None

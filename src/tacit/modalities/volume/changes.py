@@ -89,20 +89,26 @@ class Flip(Change):
 @dataclass(frozen=True)
 class Contrast(Change):
     """Each channel times a factor whose logarithm is normal of standard deviation ``factor``, plus a number that is
-    normal of standard deviation ``shift``."""
+    normal of standard deviation ``shift``; with probability ``invert`` bright becomes dark in all channels of a volume,
+    as it may from one sequence of magnetic resonance to another."""
 
     factor: float = 0.3
     shift: float = 0.3
+    invert: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_negative("contrast.factor", self.factor)
         check_not_negative("contrast.shift", self.shift)
+        if not 0 <= self.invert <= 1:
+            raise OptionError(f"contrast.invert is a probability from 0 to 1, not {self.invert}")
 
     def change(self, view: View, draws: Draws) -> View:
         x = view["x"]
         drawn = draws.normal(len(x), x.shape[1], 2, 1, 1, 1).to(x.dtype)
-        return view | {"x": x * (self.factor * drawn[:, :, 0]).exp() + self.shift * drawn[:, :, 1]}
+        factor = (self.factor * drawn[:, :, 0]).exp()
+        factor = torch.where(draws.uniform(len(x), 1, 1, 1, 1) < self.invert, -factor, factor)
+        return view | {"x": x * factor + self.shift * drawn[:, :, 1]}
 
 
 @dataclass(frozen=True)

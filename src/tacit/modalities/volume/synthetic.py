@@ -24,6 +24,11 @@ SEQUENCES = np.array(
 )
 """How bright each structure is under each way to take the picture, as three sequences of one scanner would."""
 
+SKULL = 0.12
+"""How thick it is, where the volume is 2 wide."""
+REACH = 1.85
+"""No shape reaches further from its centre, in radii of the ball of its volume."""
+
 Floats = NDArray[np.float64]
 
 
@@ -79,20 +84,21 @@ def phantoms(
     """
     if size < 4 or not 1 <= shapes <= len(SHAPES):
         raise OptionError(f"size must be at least 4 and shapes from 1 to {len(SHAPES)}, not {size} and {shapes}")
-    if not 0 < radius[0] <= radius[1] <= 0.5:
-        raise OptionError(f"radius must be two numbers, 0 < low <= high <= 0.5, not {radius!r}")
+    if not 0 < radius[0] <= radius[1] <= 0.4:
+        raise OptionError(f"radius must be two numbers, 0 < low <= high <= 0.4, not {radius!r}")
     random = np.random.default_rng([seed, 0x9A7])
     kind = random.integers(0, shapes, count)
     sequence = random.integers(0, len(SEQUENCES), count)
     bright = SEQUENCES[sequence] * random.uniform(0.85, 1.15, (count, len(STRUCTURES)))
-    head = random.uniform(0.78, 0.95, (count, 3))
+    head = random.uniform(0.86, 0.96, (count, 3))
     pose = turns(random, count, 0.15)
     lobes = np.array([0.3, 0.16, 0.13]) * random.uniform(0.8, 1.2, (count, 1, 3))
     chamber = np.array([[0.15, 0.1, -0.3], [0.15, 0.1, 0.3]]) * random.uniform(0.9, 1.1, (count, 1, 3))
     core = np.array([-0.5, 0.1, 0.0]) + random.normal(0, 0.04, (count, 3))
-    far = random.uniform(0, 1, count) ** (1 / 3) * 0.3
-    place = far[:, None] * unit(random.normal(0, 1, (count, 3)))
     ball = random.uniform(*radius, count)
+    room = (head.min(1) - SKULL - REACH * ball).clip(0)
+    far = random.uniform(0, 1, count) ** (1 / 3) * room
+    place = far[:, None] * unit(random.normal(0, 1, (count, 3)))
     turned = turns(random, count, None)
     gain = random.uniform(0.5, 2.0, count)
     waves = random.normal(0, 1, (count, 3, 3)), random.uniform(0, 2 * np.pi, (count, 3))
@@ -105,7 +111,7 @@ def phantoms(
         at = grid @ pose[i]  # rows are points; in the head's own directions
         depth = [
             ellipsoid(at, head[i]),
-            ellipsoid(at, head[i] - 0.12),
+            ellipsoid(at, head[i] - SKULL),
             np.minimum(*(ellipsoid(at - chamber[i, j], lobes[i, 0]) for j in (0, 1))),
             ellipsoid(at - core[i], np.full(3, 0.2)),
             ball[i] * finding((at - place[i]) @ turned[i] / ball[i], SHAPES[kind[i]]),
@@ -146,12 +152,12 @@ def plain_shape(at: Floats, shape: str) -> Floats:
     if shape == "shell":
         return np.abs(middle - 1) - 0.3
     if shape == "rod":
-        return np.hypot(np.maximum(along - 1, 0), around) - 0.4
+        return np.hypot(np.maximum(along - 0.9, 0), around) - 0.5
     if shape == "ring":
         return np.hypot(around - 1, along) - 0.35
     if shape == "disc":
         return np.hypot(np.maximum(around - 1, 0), along) - 0.25
-    return np.hypot(along - 1, around) - 0.65
+    return np.hypot(along - 0.85, around) - 0.65
 
 
 @functools.cache
