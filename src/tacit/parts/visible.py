@@ -114,7 +114,7 @@ class VisibleBlock(nn.Module):
         h = F.leaky_relu(self.norms[0](self.first(x, mask), mask))
         h = self.norms[1](self.second(h, mask), mask)
         if self.stride > 1:
-            x = F.avg_pool3d(x, 2, ceil_mode=True)
+            x = F.avg_pool3d(x, [min(2, n) for n in x.shape[2:]], ceil_mode=True)
         if self.past is not None and self.past_norm is not None:
             x = self.past_norm(self.past(x, mask), mask)
         return F.leaky_relu(h + x)
