@@ -99,7 +99,7 @@ def test_findings_lie_inside_the_head() -> None:
         assert not (around & (mask == 0)).any()
 
 
-@pytest.mark.parametrize("options", [{"size": 3}, {"shapes": 0}, {"shapes": 7}, {"radius": (0.4, 0.3)}])
+@pytest.mark.parametrize("options", [{"size": 3}, {"shapes": 0}, {"shapes": 7}, {"radius": (0.4, 0.3)}, {"shift": 1.0}])
 def test_impossible_numbers_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         phantoms(2, **options)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -245,7 +245,8 @@ def _filled(
     order, kept = list(scans), []
     channels = next(iter(scans.values())).channels
 
-    def rows() -> Any:
+    def rows() -> Iterator[Floats]:
+        done = 0
         with Bar("read", total=len(order), quiet=not progress) as bar, ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, len(order), AHEAD):  # no more of them in memory at a time
                 part = order[start : start + AHEAD]
@@ -255,7 +256,8 @@ def _filled(
                     else:
                         kept.append(i)
                         yield got
-                    bar.at(len(kept) + len(bad))
+                    done += 1
+                    bar.at(done)
 
     store = room.filled((len(order), channels, *sides), rows())
     if not kept:

@@ -62,6 +62,7 @@ def phantoms(
     radius: tuple[float, float] = (0.26, 0.34),
     noise: float = 0.06,
     bias: float = 0.2,
+    shift: float = 0.05,
 ) -> Phantoms:
     """Heads made of ellipsoids, with two chambers of fluid, a core, and one finding in the tissue.
 
@@ -78,12 +79,15 @@ def phantoms(
         radius: of a ball of the finding's volume; from, to.
         noise: standard deviation, where the brightest structure has 1.
         bias: standard deviation of the logarithm of the slow change of brightness.
+        shift: how far the head is from the middle along each axis, at most.
 
     Raises:
         OptionError: for a number out of range.
     """
     if size < 4 or not 1 <= shapes <= len(SHAPES):
         raise OptionError(f"size must be at least 4 and shapes from 1 to {len(SHAPES)}, not {size} and {shapes}")
+    if not 0 <= shift <= 0.5:
+        raise OptionError(f"shift must be from 0 to 0.5, not {shift}")
     if not 0 < radius[0] <= radius[1] <= 0.4:
         raise OptionError(f"radius must be two numbers, 0 < low <= high <= 0.4, not {radius!r}")
     random = np.random.default_rng([seed, 0x9A7])
@@ -101,6 +105,7 @@ def phantoms(
     place = far[:, None] * unit(random.normal(0, 1, (count, 3)))
     turned = turns(random, count, None)
     gain = random.uniform(0.5, 2.0, count)
+    moved = random.uniform(-shift, shift, (count, 3))
     waves = random.normal(0, 1, (count, 3, 3)), random.uniform(0, 2 * np.pi, (count, 3))
     volumes = np.empty((count, 1, size, size, size), np.float32)
     masks = np.empty((count, size, size, size), np.uint8)
@@ -108,7 +113,7 @@ def phantoms(
     grid = np.stack(np.meshgrid(line, line, line, indexing="ij"), -1).reshape(-1, 3)
     voxel = 2 / size
     for i in range(count):
-        at = grid @ pose[i]  # rows are points; in the head's own directions
+        at = (grid - moved[i]) @ pose[i]  # rows are points; in the head's own directions
         depth = [
             ellipsoid(at, head[i]),
             ellipsoid(at, head[i] - SKULL),
@@ -125,7 +130,7 @@ def phantoms(
         slow = np.cos(grid @ frequency + phase).sum(1) * np.sqrt(2 / 3)
         value = gain[i] * (value * np.exp(bias * slow) + noise * random.normal(0, 1, len(grid)))
         volumes[i, 0], masks[i] = value.reshape(size, size, size), label.reshape(size, size, size)
-    centres = (np.einsum("nij,nj->ni", pose, place) + 1) / voxel - 0.5
+    centres = (np.einsum("nij,nj->ni", pose, place) + moved + 1) / voxel - 0.5
     axes = np.einsum("nij,nj->ni", pose, turned[:, :, 0])
     return Phantoms(volumes, masks, kind, sequence, centres, axes)
 
