@@ -105,7 +105,7 @@ def test_a_norm_sees_visible_places_alone() -> None:
             values = np.concatenate([x[b, c].numpy()[at] for c in group]).astype(np.float64)
             for c in group:
                 normal = (x[b, c].numpy() - values.mean()) / np.sqrt(values.var() + 1e-5)
-                wanted = np.where(at, normal * float(norm.weight[c]) + float(norm.bias[c]), 0)
+                wanted = np.where(at, normal * norm.weight[c].item() + norm.bias[c].item(), 0)
                 assert np.allclose(found[b, c], wanted, atol=1e-5)
     assert not norm(torch.zeros(1, 4, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2, dtype=torch.bool)).any()
 
