@@ -39,21 +39,18 @@ def spark3d(trial: Trial) -> Result:
     train, test = (phantoms(n, 2 * trial.seed + i, size=SIZE) for i, n in enumerate((UNLABELLED + LABELLED, TEST)))
     pool = train.volumes[LABELLED:]
 
-    def measure(run: Run) -> dict[str, float]:
+    def after(run: Run) -> float:
         assert isinstance(run.method, Spark3D)
-        known = run.method.unet(len(STRUCTURES))
-        fresh = UNet(run.random_encoder(), len(STRUCTURES))
-        return {
-            "scratch": segmented(fresh, run, train, test, trial.seed, "at once", SCRATCH),
-            "trained": segmented(known, run, train, test, trial.seed, "warm-up", TUNED),
-        }
+        return segmented(run.method.unet(len(STRUCTURES)), run, train, test, trial.seed, "warm-up", TUNED)
 
-    found = {
-        name: trained(pool, "spark3d", measure, modality="volume", seed=trial.seed, **OPTIONS, sparse=sparse)
-        for name, sparse in (("sparse", True), ("dense", False))
-    }
-    dense = found["dense"]["trained"]
-    return Result(found["sparse"]["scratch"], found["sparse"]["trained"], {"after a dense masked autoencoder": dense})
+    def both(run: Run) -> tuple[float, float]:
+        torch.manual_seed(trial.seed)
+        fresh = UNet(run.random_encoder(), len(STRUCTURES))
+        return segmented(fresh, run, train, test, trial.seed, "at once", SCRATCH), after(run)
+
+    scratch, found = trained(pool, "spark3d", both, modality="volume", seed=trial.seed, **OPTIONS)
+    dense = trained(pool, "spark3d", after, modality="volume", seed=trial.seed, **OPTIONS, sparse=False)
+    return Result(scratch, found, {"after a dense masked autoencoder": dense})
 
 
 def segmented(

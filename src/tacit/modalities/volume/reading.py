@@ -124,6 +124,8 @@ def open_source(
     room = Room(cache, memory)
     x, y, groups = unpacked(data)
     path = path_of(x)
+    names: list[str] | None
+    skipped: list[tuple[str, str]]
     one_array = path is not None and path.suffix.lower() in ARRAYS and path.is_file() and y is None
     if one_array or (path is None and not _are_paths(x)):
         if pattern is not None:
@@ -132,7 +134,8 @@ def open_source(
         facts: dict[str, Any] = {"kind": "array"} | ({"path": str(path)} if one_array else {})
         array, y = loaded(path) if one_array and path is not None else (x, y)
         items = stacked(array, where)
-        size_found = sides or items.shape[2:]
+        depth, height, width = items.shape[2:]
+        size_found = sides or (depth, height, width)
         store = room.filled(
             (len(items), items.shape[1], *size_found),
             (fitted(finished(item, f"{where}, volume {i}"), size_found) for i, item in enumerate(items)),
