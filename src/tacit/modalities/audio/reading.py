@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from tacit.console import Bar
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.audio.decode import ENDINGS, Unreadable, decoded, header, library, resampled
-from tacit.modalities.audio.folders import listed, named_parts
+from tacit.modalities.audio.folders import listed
 from tacit.modalities.looking import Claim, ending_of, path_of, shown
+from tacit.modalities.naming import named_parts, own_folders
 from tacit.sources import Stored, Stretches, as_labels, unpacked
 
 RATE = 16_000
@@ -130,17 +131,10 @@ def _known_of(
         grouped = None if groups is None else as_labels(groups, count, f"groups of {where}")[0][at]
         return labels[at], classes, grouped
     found = named_parts(names, pattern) if pattern is not None else {}
-    if pattern is None:
-        folders = [PurePosixPath(name).parts[:-1] for name in names]
-        own = [next((part for part in reversed(path) if part.lower() not in SPLITS), None) for path in folders]
-        if None not in own and len(set(own)) > 1:
-            found = {"label": [str(part) for part in own]}
+    if pattern is None and (own := own_folders(names)) is not None:
+        found = {"label": own}
     label, group = (as_labels(found[n], len(names), where) if n in found else (None, None) for n in ("label", "group"))
     return label[0], label[1], group[0]
-
-
-SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
-"""Folders of these names are parts of a data set and no classes."""
 
 
 def _files(
