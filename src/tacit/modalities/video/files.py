@@ -30,6 +30,7 @@ def read_files(
     stride: int,
     fps: float | None,
     image_size: int | None,
+    channels: int | None,
     cache: Path,
     memory: int | None,
     progress: bool,
@@ -44,14 +45,14 @@ def read_files(
     if not all(path.is_dir() for path in paths):
         library()
     run = _Run(paths, names, where, progress)
-    kept = Cache(cache, key_of(paths, names, stride, fps, image_size), "videos")
+    kept = Cache(cache, key_of(paths, names, stride, fps, image_size, channels), "videos")
     done = kept.load()
     if done is not None:
         pixels, beside, facts = done
         run.skipped = {int(place): reason for place, reason in facts["skipped"].items()}
         return run.result(pixels, beside["start"], beside["length"], facts["rates"], mapped=True)
     run.look(stride, fps)
-    shape = run.shape(image_size)
+    shape = run.shape(image_size, channels)
     start, length = run.places()
     full = (int(length.sum()), shape.channels, *shape.size)
     if fits(int(np.prod(full)), memory):
@@ -87,10 +88,10 @@ class _Run:
         rates = [seen.fps for seen in self.looks.values()]
         self.rates = [fps, fps] if fps is not None else [round(min(rates), 3), round(max(rates), 3)]
 
-    def shape(self, image_size: int | None) -> Shape:
+    def shape(self, image_size: int | None, channels: int | None) -> Shape:
         """What all frames are stored as: unchanged where they have one size that is not large; in colour if any is."""
         sizes = {seen.size for seen in self.looks.values()}
-        channels = 1 if all(seen.grey for seen in self.looks.values()) else 3
+        channels = channels or (1 if all(seen.grey for seen in self.looks.values()) else 3)
         if image_size is None:
             shortest = min(min(size) for size in sizes)
             if len(sizes) == 1 and shortest <= LARGEST:

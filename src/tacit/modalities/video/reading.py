@@ -64,6 +64,7 @@ def open_source(
     stride: int = 1,
     fps: float | None = None,
     image_size: int | None = None,
+    channels: int | None = None,
     layout: str | None = None,
     pattern: str | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -90,6 +91,7 @@ def open_source(
         image_size: side in pixels that is trained at. Files are then stored as squares of it: resized, and cut at both
             ends of the longer side. By default frames stay as they are where all have one size with a shorter side of
             at most 128, and else become squares of the shortest side there is, at most 128.
+        channels: 3 to read files in colour, 1 to read them in grey; by default in colour if any of them has it.
         layout: ``TCHW`` or ``THWC``, the axes of a video in an array whose shape does not tell.
         pattern: a regular expression with groups named ``label`` or ``group`` (or both) that is searched for in each
             video's path, e.g. ``v_(?P<label>[A-Za-z]+)_(?P<group>g[0-9]+)``.
@@ -112,11 +114,13 @@ def open_source(
         raise OptionError(f"a clip ({frames} frames) cannot be longer than the sample it is of ({window} frames)")
     if fps is not None and not 0 < fps < float("inf"):
         raise OptionError(f"fps must be a positive number of frames a second, not {fps}")
+    if channels not in (None, 1, 3):
+        raise OptionError(f"channels of files must be 1 or 3, not {channels}")
     if layout is not None and layout not in LAYOUTS:
         raise OptionError(f"layout must be TCHW or THWC, not '{layout}'")
     again = {
         "frames": frames, "window": window, "hop": hop, "stride": stride if stride > 1 else None, "fps": fps,
-        "image_size": image_size, "layout": layout, "pattern": pattern,
+        "image_size": image_size, "channels": channels, "layout": layout, "pattern": pattern,
     }  # fmt: skip
     x, y, groups = unpacked(data)
     path = path_of(x)
@@ -127,8 +131,8 @@ def open_source(
             raise OptionError(f"layout is for arrays, which {shown(x)} is not")
         paths, called, where = listed(x)
         store, kept, skipped, rates = read_files(
-            paths, called, where, stride=stride, fps=fps, image_size=image_size, cache=cache_folder(cache),
-            memory=memory, progress=progress,
+            paths, called, where, stride=stride, fps=fps, image_size=image_size, channels=channels,
+            cache=cache_folder(cache), memory=memory, progress=progress,
         )  # fmt: skip
         named = [called[i] for i in kept]
         labels, classes, grouped = _known_of(named, y, groups, len(paths), kept, pattern, where)
@@ -136,7 +140,7 @@ def open_source(
         facts: dict[str, Any] = {"kind": kind, "path": where, "fps": rates}
         by = "path"
     else:
-        for name, given in (("pattern", pattern), ("fps", fps)):
+        for name, given in (("pattern", pattern), ("fps", fps), ("channels", channels)):
             if given is not None:
                 raise OptionError(f"{name} is for files, which {shown(x)} is not")
         where, facts = shown(x), {"kind": "array"}
@@ -201,12 +205,14 @@ def _facts(store: Frames, clip: int, window: int, image_size: int | None) -> dic
 
 
 def _reading(again: dict[str, Any], clip: int, store: Frames, kind: str) -> dict[str, Any]:
-    """Options to read other videos alike: clips of as many frames, files at the size that these came to."""
+    """Options to read other videos alike: clips of as many frames, files at the size and in the colours of these."""
     made = {name: value for name, value in again.items() if value is not None and name != "pattern"}
     made["frames"] = clip
-    _, height, width = store.shape
-    if kind != "array" and height == width:
-        made["image_size"] = height
+    channels, height, width = store.shape
+    if kind != "array":
+        made["channels"] = channels
+        if height == width:
+            made["image_size"] = height
     return made
 
 

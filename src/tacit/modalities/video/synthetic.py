@@ -172,7 +172,8 @@ def _filmed(
         cover, shade = covered(identity[rows], place[rows], angle[rows], radius[rows], size)
         tint = colour[rows, None, :, None, None] * shade[:, :, None]
         made = backgrounds[rows, None] + cover[:, :, None] * (tint - backgrounds[rows, None])
-        made += random.normal(0, 1, made.shape) * noise if noise else 0
+        if noise:
+            made += noise * random.standard_normal(made.shape, np.float32)
         x[rows] = made.round().clip(0, 255)
     return x
 
@@ -203,7 +204,7 @@ def covered(identity: NDArray[np.int64], place: Array, angle: Array, radius: Arr
     for number in np.unique(identity):
         rows = identity == number
         distance[rows] = _outside(IDENTITIES[number], u[rows], v[rows])
-    return (0.5 - distance * scale).clip(0, 1), 0.7 + 0.3 * (u * scale).clip(-1, 1)
+    return (0.5 - distance * scale).clip(0, 1), 0.8 + 0.2 * (u * scale).clip(-1, 1)
 
 
 def _outside(shape: str, u: Array, v: Array) -> Array:

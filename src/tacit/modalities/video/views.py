@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tacit.data import Batch
+from tacit.errors import DataError
 from tacit.modalities.video.changes import Blur, Clip, Crop, Flip, Grey, Jitter, Whole, resized
 from tacit.modalities.video.playback import TemporalTransformations
 from tacit.modalities.video.spec import Spec, scaled
@@ -73,7 +74,7 @@ def evaluation_view(spec: Spec) -> Views:
 
 class Finished(Views):
     """Views brought to what encoders take: where no clip was drawn the one in the middle, where nothing was cropped the
-    whole frame at the spec's size, zero mean and unit variance by channel.
+    whole frame at the spec's size, zero mean and unit variance by channel. Videos of other channels are refused.
 
     Args:
         views: gives float frames where it has drawn clips, and stored ones where not.
@@ -89,6 +90,8 @@ class Finished(Views):
     def finish(self, view: View) -> View:
         """One view as encoders take it."""
         x = view["x"]
+        if x.shape[1] != self.spec.channels:
+            raise DataError(f"these videos have {x.shape[1]} channels, and the encoder is for {self.spec.channels}")
         if "start" not in view:
             frames = min(self.spec.frames, x.shape[2])
             first = (x.shape[2] - frames) // 2
