@@ -62,7 +62,7 @@ def test_a_factored_convolution_has_about_as_many_weights() -> None:
 def test_time_is_halved_while_there_is_much_of_it(frames: int, steps: int) -> None:
     encoder = VideoResNet(spec(frames=frames), width=4, depth=3)
     out = encoder.stages(encoder.stem(torch.randn(1, 3, frames, 24, 20)))
-    assert out.shape == (1, 16, steps, 3, 3)
+    assert out.shape == (1, 16, steps, 6, 5)
     assert encoder.dim == 16
 
 

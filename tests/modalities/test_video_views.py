@@ -42,7 +42,7 @@ ALL = (
 
 @pytest.mark.parametrize("change", ALL, ids=lambda c: c.name())
 def test_a_change_repeats_and_leaves_its_input_alone(change: changes.Change) -> None:
-    before = clips()
+    before = clips(count=16)
     kept = before["x"].clone()
     one, two = (change(before, Draws.seeded(3)) for _ in range(2))
     other = change(before, Draws.seeded(4))
@@ -80,7 +80,7 @@ def test_a_clip_is_frames_in_a_row_from_everywhere() -> None:
 def test_a_crop_is_the_box_that_it_says() -> None:
     line = torch.linspace(-1 + 1 / 40, 1 - 1 / 40, 40)
     x = torch.stack([line.expand(40, 40), line[:, None].expand(40, 40)])[None, :, None].repeat(200, 1, 3, 1, 1)
-    made = changes.Crop((16, 12), (0.2, 0.6), (0.5, 2.0))({"x": x}, Draws.seeded(2))
+    made = changes.Crop((16, 12), (0.04, 0.6), (0.5, 2.0))({"x": x}, Draws.seeded(2))
     theta = made["theta"]
     grid = torch.nn.functional.affine_grid(theta, [200, 1, 16, 12], align_corners=False)
     assert made["x"].shape == (200, 2, 3, 16, 12)
@@ -88,8 +88,8 @@ def test_a_crop_is_the_box_that_it_says() -> None:
     assert torch.allclose(made["x"][:, :, 1].permute(0, 2, 3, 1), grid.clamp(-1 + 1 / 40, 1 - 1 / 40), atol=1e-5)
     width, height = theta[:, 0, 0], theta[:, 1, 1]
     share, ratio = width * height, width / height
-    assert 0.2 - 1e-6 <= float(share.min()) < 0.22
-    assert 0.57 < float(share.max()) <= 0.6 + 1e-6
+    assert 0.04 - 1e-6 <= float(share.min()) < 0.07
+    assert 0.55 < float(share.max()) <= 0.6 + 1e-6
     assert float(ratio.min()) >= 0.5 - 1e-6
     assert float(ratio.max()) <= 2 + 1e-6
     assert float((theta[:, :, 2].abs() + torch.stack([width, height], 1)).max()) <= 1 + 1e-6
@@ -104,7 +104,7 @@ def test_large_frames_are_averaged_before_they_are_cropped() -> None:
 
 
 def test_a_flip_mirrors_all_frames_and_the_box() -> None:
-    before = clips(count=300) | {"theta": torch.rand(300, 2, 3)}
+    before = clips(count=300) | {"theta": torch.rand(300, 2, 3) * torch.tensor([[1.0, 0, 1], [0, 1, 1]])}
     made = changes.Flip(p=0.3)(before, Draws.seeded(0))
     flipped = (made["x"] == before["x"].flip(4)).flatten(1).all(1)
     assert torch.equal(~flipped, (made["x"] == before["x"]).flatten(1).all(1))
@@ -261,15 +261,11 @@ def test_to_and_fro_turns_once_and_does_not_repeat_frames() -> None:
     made = played()
     for at, k in zip(made["to and fro"][:500].tolist(), made["speed"].tolist(), strict=False):
         step = np.diff(at)
-        ahead = int((step == k).sum())
-        assert 1 <= ahead <= 5  # of seven steps, one of which turns
-        assert (step[:ahead] == k).all()
-        assert (step[ahead + 1 :] == -k).all()
-        assert -k < step[ahead] < k or k == 1
-        if k > 1:
-            assert len(set(at)) == len(at)
-        else:
-            assert step[ahead] in (0, 1)
+        assert step[0] == k
+        assert step[-1] == -k
+        assert (np.diff(step) <= 0).all()  # ahead, perhaps a shorter step where it turns, and back
+        assert (np.abs(step) != k).sum() <= 1
+        assert k == 1 or len(set(at)) == len(at)
     turns = {int((np.diff(at) > 0).sum()) for at in made["to and fro"].tolist()}
     assert {1, 2, 3, 4, 5} <= turns
 
