@@ -1,0 +1,28 @@
+"""The demo: how sprites move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tacit.modalities.demo import Demo
+from tacit.modalities.video.synthetic import moving_sprites
+
+TRAIN, TEST = 1500, 800
+
+
+def data(seed: int) -> tuple[Any, Any]:
+    """Training and test videos, each with the motion in it."""
+    train, test = moving_sprites(TRAIN, 2 * seed), moving_sprites(TEST, 2 * seed + 1)
+    return (train.x, train.motion), (test.x, test.motion)
+
+
+DEMO = Demo(
+    title="Sprites in motion: no single frame tells which of eight motions it is of, and what moves does not either.",
+    data=data,
+    method="simclr",
+    encoder="r3d",
+    epochs=15,
+    batch_size=100,
+    options={"lr": 2e-3, "temperature": 0.1},
+    raw="raw pixels",
+)
