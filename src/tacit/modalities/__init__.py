@@ -75,8 +75,8 @@ def open_source(data: Any, kind: str | None = None, **options: Any) -> Source:
 def recognised(data: Any) -> list[str]:
     """The kind that ``data`` is of, and after it those that it could be read as too.
 
-    A file belongs to the kind that has its ending for itself, a folder to the one with the most files in it; anything
-    else to the kind that is surest of it.
+    A file belongs to the kind that has its ending for itself, a folder to the one that is certain of its layout or has
+    the most files in it; anything else to the kind that is surest of it.
 
     Raises:
         DataError: if there is none, or if several are equally sure.
@@ -87,6 +87,9 @@ def recognised(data: Any) -> list[str]:
         if not path.exists():
             raise DataError(f"there is no file or folder '{path}'")
         if path.is_dir():
+            certain = [name for name, kind in kinds.items() if kind.recognises(path) == Claim.CERTAIN]
+            if len(certain) == 1:
+                return certain
             counts = endings_in(path)
             found = {name: sum(counts[e] for e in kind.ENDINGS) for name, kind in kinds.items()}
         else:

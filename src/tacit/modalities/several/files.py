@@ -217,8 +217,8 @@ def _values(values: list[Any], where: str, name: str) -> Any:
         except (TypeError, ValueError):
             raise DataError(f"{where}: column '{name}' holds lists that are no arrays of numbers") from None
     raise DataError(
-        f"{where}: column '{name}' should hold paths, text or lists of numbers, not {type(values[0]).__name__}; columns "
-        "of numbers and categories together are a part of kind table"
+        f"{where}: column '{name}' should hold paths, text or lists of numbers, not {type(values[0]).__name__}; "
+        "columns of numbers and categories together are a part of kind table"
     )
 
 

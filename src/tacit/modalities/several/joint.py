@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tacit.errors import OptionError
 from tacit.parts.tokens import Tokens, encoded, pooled, rows_at, tokens_of
 from tacit.parts.transformer import Transformer
 from tacit.views.bundle import Bundle

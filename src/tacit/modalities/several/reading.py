@@ -37,11 +37,11 @@ GROUPS = ("group", "groups")
 
 
 def recognises(data: Any) -> Claim:
-    """Sure of folders with a folder or file for each part, in which names match and endings differ; dictionaries of
-    data with one length, and lists of dictionaries, may be samples of several parts."""
+    """Certain of folders with a folder for each part, in which names match and endings differ; dictionaries of data
+    with one length, and lists of dictionaries, may be samples of several parts."""
     path = path_of(data)
     if path is not None:
-        return Claim.SURE if path.is_dir() and is_layout(path) else Claim.NO
+        return Claim.CERTAIN if path.is_dir() and is_layout(path) else Claim.NO
     first = data[0] if isinstance(data, (tuple, list)) and data else data
     if not isinstance(first, Mapping) or not all(isinstance(name, str) for name in first):
         return Claim.NO
@@ -109,8 +109,8 @@ def open_source(
     names = [name for name in (wanted or found.parts) if chosen is None or name in chosen]
     if not names or (len(found.parts) < 2 and chosen is None):
         raise DataError(
-            f"{shown(data)} has {'only the part ' + next(iter(found.parts)) if found.parts else 'no parts'}; samples of "
-            "several parts need at least two, or --set data.only=NAME says that one is enough"
+            f"{shown(data)} has {'only the part ' + next(iter(found.parts)) if found.parts else 'no parts'}; samples "
+            "of several parts need at least two, or --set data.only=NAME says that one is enough"
         )
     kinds = {**found.kinds, **wanted}
     opened = {

@@ -56,9 +56,10 @@ def wheels(
     """A camera before a wheel with petals, and a sensor beside it: two parts that share the number of petals.
 
     The image is a flower-shaped wheel anywhere, of any size, angle and brightness, before a striped wall. The series
-    has two channels while the wheel turns: beats, one a petal, and a mark, one a turn; so neither rate tells the petals,
-    but their ratio does. A hum lies over the beats. Number of petals, direction of the stripes and pitch of the hum are
-    drawn independently: the first is in both parts, the others in one each. Everything else is drawn for each sample.
+    has two channels while the wheel turns: beats, one a petal, and a mark, one a turn; so neither rate tells the
+    petals, but their ratio does. A hum lies over the beats. Number of petals, direction of the stripes and pitch of the
+    hum are drawn independently: the first is in both parts, the others in one each. Everything else is drawn for each
+    sample.
 
     Args:
         count: number of samples, N.
@@ -142,9 +143,10 @@ def body(
 ) -> Body:
     """People who do one of five things, each with five devices that measure at the same time.
 
-    The trunk of the body oscillates in three axes, and every limb in a way of its own; the activity says with which
-    harmonics and strengths. What a device measures is a mixture of trunk and limb, by :data:`DEVICES`, through its
-    own rotation, gain and lag, with noise of its own. A user has a rate and a style, the same for all activities.
+    The trunk of the body sways in three axes; the activity says with which harmonics and strengths. Every limb knocks,
+    once or twice a cycle and axis, in a way of its own for each activity. What a device measures is a mixture of trunk
+    and limb, by :data:`DEVICES`, through its own rotation, gain and lag, with noise of its own. A user has a rate and a
+    style, the same for all activities.
 
     Args:
         count: number of windows, N.
@@ -161,10 +163,11 @@ def body(
     random, fixed = np.random.default_rng([seed, 0xB0D1]), np.random.default_rng(0xAC71)
     harmonics = np.arange(1, 4)
     limbs = len(DEVICES)
-    # motions: the trunk's and one of each limb; [moving, activity, axis, harmonic]
-    weight = fixed.dirichlet(np.full(3, 0.5), (1 + limbs, ACTIVITIES, 3)) ** 0.5
-    strength = np.exp(0.5 * fixed.normal(0, 1, (1 + limbs, ACTIVITIES, 3, 1)))
-    phase = fixed.uniform(0, 2 * np.pi, (1 + limbs, ACTIVITIES, 3, 3))
+    weight = fixed.dirichlet(np.full(3, 0.5), (ACTIVITIES, 3)) ** 0.5 * np.exp(
+        0.4 * fixed.normal(0, 1, (ACTIVITIES, 3, 1))
+    )
+    phase = fixed.uniform(0, 2 * np.pi, (ACTIVITIES, 3, 3))
+    knocks, late = fixed.integers(1, 3, (limbs, ACTIVITIES, 3)), fixed.uniform(0, 2 * np.pi, (limbs, ACTIVITIES, 3))
     most = max(users) + 1
     person = np.random.default_rng(0x05E2)
     style = [(person.uniform(1.5, 3.0), np.exp(0.25 * person.normal(0, 1, (6, 1)))) for _ in range(most)]
@@ -177,8 +180,10 @@ def body(
     for i, (name, own) in enumerate(DEVICES.items()):
         lag = 0.04 * i
         cycle = 2 * np.pi * (rate[:, None] * (time - lag) + start[:, None])
-        moved = [_motion(cycle, harmonics, (strength * weight)[k], phase[k], activity) for k in (0, 1 + i)]
-        motion = np.sqrt(1 - own) * moved[0] + np.sqrt(own) * moved[1]
+        swaying = _sway(cycle[:, None], harmonics, weight[activity], phase[activity])
+        motion = np.sqrt(1 - own) * swaying + np.sqrt(own) * _knock(
+            cycle[:, None], knocks[i, activity], late[i, activity]
+        )
         turning = np.gradient(motion, axis=2) * length / (2 * np.pi * rate[:, None, None] * 2)
         rotation = np.linalg.qr(fixed.normal(0, 1, (3, 3)))[0] if i else np.eye(3)
         seen = np.concatenate([rotation @ motion, rotation @ turning], 1) * tilt * (1 + 0.3 * i)
@@ -186,12 +191,19 @@ def body(
     return Body(devices, activity, user)
 
 
-def _motion(
-    cycle: NDArray[Any], harmonics: NDArray[Any], weight: NDArray[Any], phase: NDArray[Any], activity: Labels
+def _sway(
+    cycle: NDArray[Any], harmonics: NDArray[Any], weight: NDArray[Any], phase: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """``[N, 3, T]`` of cycles ``[N, T]``."""
-    angle = cycle[:, None, :, None] * harmonics + phase[activity][:, :, None]
-    found: NDArray[np.float64] = (np.sin(angle) * weight[activity][:, :, None]).sum(-1) * np.sqrt(2)
+    """Sums of waves, ``[N, 3, T]``, of cycles ``[N, 1, T]``, weights and phases ``[N, 3, harmonics]``."""
+    angle = cycle[..., None] * harmonics + phase[:, :, None]
+    found: NDArray[np.float64] = (np.sin(angle) * weight[:, :, None]).sum(-1) * np.sqrt(2)
+    return found
+
+
+def _knock(cycle: NDArray[Any], often: NDArray[Any], phase: NDArray[Any]) -> NDArray[np.float64]:
+    """Short pulses, ``[N, 3, T]`` of zero mean and about unit variance; ``often`` and ``phase`` ``[N, 3]``."""
+    pulse = np.exp(8 * (np.cos(often[..., None] * cycle + phase[..., None]) - 1))
+    found: NDArray[np.float64] = (pulse - 0.143) / 0.28
     return found
 
 

@@ -36,9 +36,10 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
         recipe: a name in :data:`RECIPES`.
         spec: parts of the data.
         options: ``PART=RECIPE``, another recipe for one part, with as many views; ``PART.OPTION``, an option of its
-            kind's views for one part; ``OPTION``, for all parts that have it. For ``across`` and ``parts`` also ``change``,
-            the recipe of one view that a part is changed by (``plain`` by default, ``single`` to augment it), and for
-            ``across`` ``pair``, the names of two parts, where there are more; by default two are drawn for each batch.
+            kind's views for one part; ``OPTION``, for all parts that have it. For ``across`` and ``parts`` also
+            ``change``, the recipe of one view that a part is changed by (``plain`` by default, ``single`` to augment
+            it), and for ``across`` ``pair``, the names of two parts, where there are more; by default two are drawn for
+            each batch.
 
     Raises:
         OptionError: for an unknown recipe or option, an impossible value, or parts with different numbers of views.
