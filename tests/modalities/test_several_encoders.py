@@ -15,7 +15,7 @@ from tacit.methods.reconstruction.masked_autoencoder import MaskedAutoencoder
 from tacit.modalities import modality, open_source
 from tacit.modalities.several.encoders import Separate
 from tacit.modalities.several.joint import Joint
-from tacit.parts.tokens import Tokens, TokenEncoder, encoded, tokens_of
+from tacit.parts.tokens import TokenEncoder, Tokens, encoded, tokens_of
 from tacit.views.base import View
 from tacit.views.bundle import Bundle
 

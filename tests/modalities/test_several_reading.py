@@ -67,7 +67,7 @@ def test_a_dictionary_is_read_by_the_kinds_of_its_parts() -> None:
 
 
 def test_a_part_is_of_the_kind_it_is_named_after_or_that_recognises_it() -> None:
-    source = open_source({"series": waves(), "photo": pictures(), "record": np.random.rand(6, 3)}, "several")
+    source = open_source({"series": waves(), "photo": pictures(), "record": waves()[:, 0, :3]}, "several")
     kinds = {name: part["modality"] for name, part in source.describe()["parts"].items()}
     assert kinds == {"series": "series", "photo": "image", "record": "table"}
 
@@ -249,7 +249,7 @@ def test_lists_of_paths_keep_their_order_and_may_repeat(tmp_path: Path) -> None:
 
 def test_errors_name_the_part_and_say_what_would_be_right(tmp_path: Path) -> None:
     x, z = pictures(), waves()
-    with pytest.raises(OptionError, match="part 'sensor' must be one of the kinds .*, not 'sound'"):
+    with pytest.raises(OptionError, match=r"part 'sensor' must be one of the kinds .*, not 'sound'"):
         open_source({"image": x, "sensor": z}, "several", parts={"image": "image", "sensor": "sound"})
     with pytest.raises(DataError, match="no part 'caption' in dict of length 2; it has image, sensor"):
         open_source({"image": x, "sensor": z}, "several", parts={**PAIR, "caption": "table"})
@@ -259,9 +259,9 @@ def test_errors_name_the_part_and_say_what_would_be_right(tmp_path: Path) -> Non
         open_source({"image": x, "sensor": broken}, "several", parts=PAIR)
     with pytest.raises(DataError, match=r"part 'thing': .*--set data.parts"):
         open_source({"image": x, "thing": object()}, "several")
-    with pytest.raises(OptionError, match="part 'image': .*image_sise"):
+    with pytest.raises(OptionError, match=r"part 'image': .*image_sise"):
         open_source({"image": x, "sensor": z}, "several", parts=PAIR, options={"image": {"image_sise": 4}})
-    with pytest.raises(DataError, match="cannot read samples of several parts from 'int'|from int"):
+    with pytest.raises(DataError, match="cannot read samples of several parts from int"):
         open_source(3, "several")
     with pytest.raises(DataError, match="has no parts"):
         open_source(tmp_path, "several")

@@ -189,7 +189,7 @@ class RobustAcross(Objective):
 
 
 def _mixed(exponent: Tensor, before: Tensor, gamma: float, negatives: int) -> Tensor:
-    """The moving averages after a batch, as logarithms: ``[n, 1]`` of exponents ``[n, M]``, -inf where they count not."""
+    """Moving averages after a batch, as logarithms, ``[n, 1]``; an exponent (``[n, M]``) of -inf does not count."""
     log_g = exponent.logsumexp(1, True) - math.log(negatives)
     old = before + (math.log1p(-gamma) if gamma < 1 else -torch.inf)
     return torch.where(before == torch.inf, log_g, torch.logaddexp(old, log_g + math.log(gamma)))
