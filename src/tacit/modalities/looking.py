@@ -21,13 +21,11 @@ KEYS = ("x", "X", "images", "data", "arr_0")
 
 
 class Claim(IntEnum):
-    """How sure a kind is that data are its own: ``PERHAPS`` where another reading is at least as natural, ``CERTAIN``
-    of a folder whose layout says so, whatever the endings of the files in it."""
+    """How sure a kind is that data are its own: ``PERHAPS`` where another reading is at least as natural."""
 
     NO = 0
     PERHAPS = 1
     SURE = 2
-    CERTAIN = 3
 
 
 def path_of(data: Any) -> Path | None:

@@ -13,12 +13,12 @@ import numpy as np
 
 from tacit.errors import DataError
 from tacit.modalities.columns import TABLES, check_columns, read_table
-from tacit.modalities.looking import ARRAYS, ending_of, path_of
+from tacit.modalities.looking import ARRAYS, MANY, ending_of, path_of
 from tacit.modalities.several.matching import stem
 
 JSON = ".jsonl"
 LOOKED_AT = 100
-"""Rows of a table, and files of a folder, by which a column or a layout is told."""
+"""Rows of a table by which a column of paths is told."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,16 @@ def _entries(folder: Path) -> list[Path]:
     return kept
 
 
-def _files(folder: Path) -> list[str]:
-    """Paths of the files below a folder, relative to it, hidden ones left out."""
-    found = []
+def _files(folder: Path, most: int | None = None) -> list[str]:
+    """Paths of the files below a folder, or of so many of the first, relative to it, hidden ones left out."""
+    found: list[str] = []
     for at, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(at).relative_to(folder)
-        found += [str(below / name) for name in sorted(files) if not name.startswith(".")]
-    return found
+        found += [str(below / name) for name in sorted(files) if not name.startswith(".")][:most]
+        if most is not None and len(found) >= most:
+            break
+    return found[:most]
 
 
 def is_layout(folder: Path) -> bool:
@@ -82,7 +84,7 @@ def is_layout(folder: Path) -> bool:
         return False
     endings, names = [], []
     for path in folders:
-        files = _files(path)
+        files = _files(path, MANY)
         if not files:
             return False
         counts = Counter(Path(name).suffix.lower() for name in files)

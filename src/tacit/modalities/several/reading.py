@@ -20,7 +20,6 @@ from tacit.modalities.several.files import (
     from_archive,
     from_folder,
     from_table,
-    is_layout,
     is_table,
     paths_of,
     read_arrays,
@@ -37,11 +36,10 @@ GROUPS = ("group", "groups")
 
 
 def recognises(data: Any) -> Claim:
-    """Certain of folders with a folder for each part, in which names match and endings differ; dictionaries of data
-    with one length, and lists of dictionaries, may be samples of several parts."""
-    path = path_of(data)
-    if path is not None:
-        return Claim.CERTAIN if path.is_dir() and is_layout(path) else Claim.NO
+    """Dictionaries of data with one length, and lists of dictionaries, may be samples of several parts; for folders see
+    :func:`is_layout`."""
+    if path_of(data) is not None:
+        return Claim.NO
     first = data[0] if isinstance(data, (tuple, list)) and data else data
     if not isinstance(first, Mapping) or not all(isinstance(name, str) for name in first):
         return Claim.NO
