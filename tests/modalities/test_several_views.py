@@ -106,6 +106,12 @@ def test_options_are_for_one_part_or_for_all_that_have_them() -> None:
         several.make_views("side-by-side", spec)
 
 
+def test_across_needs_two_parts() -> None:
+    source = open_source(sample(4), "several", only="image")
+    with pytest.raises(OptionError, match="there is only 'image'"):
+        several.make_views("across", several.spec_of(source))
+
+
 def test_a_batch_may_lack_a_part() -> None:
     spec, batch = opened()
     alone = batch | {"x": batch["x"].only("series")}

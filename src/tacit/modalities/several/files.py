@@ -183,8 +183,8 @@ def from_table(data: Any, layout: Layout) -> Columns:
         if name in beside or (layout.parts and name not in layout.parts):
             continue
         cells = table[name]
-        first = cells[:LOOKED_AT].to_pylist()
-        paths = all(isinstance(cell, str) for cell in first) and any((base / cell).is_file() for cell in first if cell)
+        first = cells.drop_null()[:LOOKED_AT].to_pylist()
+        paths = all(isinstance(cell, str) for cell in first) and any(os.path.isfile(base / cell) for cell in first)
         if not paths and name not in layout.parts:
             continue
         if cells.null_count:

@@ -46,6 +46,8 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
     """
     if recipe not in RECIPES:
         raise unknown("views", recipe, RECIPES)
+    if recipe == "across" and len(spec.names) < 2:
+        raise OptionError(f"views 'across' need samples of at least two parts, and there is only '{spec.names[0]}'")
     pair = options.pop("pair", None) if recipe == "across" else None
     base = options.pop("change", "plain") if recipe in OWN else recipe
     named, common = parted(options, spec.names)
