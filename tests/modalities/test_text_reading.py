@@ -189,6 +189,7 @@ def test_other_encodings_are_read_where_they_are_named(tmp_path: Path) -> None:
         ('{"text": "a"}\n[1]', {}, "line 2 should be an object"),
         ('{"words": "a"}', {}, "has no field text.*it has words.*data.text"),
         ('{"text": "a"}\n{"txt": "b"}', {}, "'bad.jsonl:2' has no field 'text'"),
+        (r'{"text": "ab\ud800"}', {}, r"character 2 of 'bad.jsonl:1' is U\+D800, half of a pair"),
         ('{"text": 3}', {}, "'text' should be text, not int"),
         ('{"text": "a", "label": null}', {}, "'label' is empty"),
         ('{"text": "a"}', {"label": "y"}, "no column 'y'; it has text"),
@@ -222,6 +223,20 @@ def test_tables_and_lists_that_cannot_be_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=said):
             opened(data, **options)
+
+
+def test_a_run_reads_data_without_its_labels(tmp_path: Path) -> None:
+    rows = [{"body": text, "stars": i, "shop": i % 2} for i, text in enumerate(DOCUMENTS)]
+    source = opened(rows, text="body", label="stars", group="shop")
+    spec = modality("text").spec_of(source)
+    (tmp_path / "new.txt").write_text("\n".join(DOCUMENTS))
+    for data in (tmp_path / "new.txt", DOCUMENTS, [{"body": text} for text in DOCUMENTS]):
+        again = opened(data, **spec.reading())
+        assert again.labels is None
+        assert told(again) == DOCUMENTS
+    assert opened(rows, **spec.reading()).labels.tolist() == [0, 1, 2, 3, 4]  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="no column 'stars'"):
+        opened([{"body": "a b"}], text="body", label="stars")
 
 
 def test_what_is_taken_for_text(tmp_path: Path) -> None:

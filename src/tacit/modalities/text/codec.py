@@ -22,7 +22,7 @@ ENDS = frozenset(".!?…。！？।؟")
 
 Tokenizing = dict[str, Any] | str
 """How text is cut into tokens, as it is stored: the JSON of the ``tokenizers`` library, or the name of a Hugging Face
-model or a folder with one."""
+model or a folder with one (which may also be ``{"huggingface": name}``)."""
 
 
 class Codec:
@@ -122,7 +122,8 @@ def codec_of(stored: Tokenizing) -> Codec:
         OptionError: if it cannot be read.
         MissingExtra: without the library that it needs.
     """
-    return from_name(stored) if isinstance(stored, str) else from_json(stored)
+    name = stored if isinstance(stored, str) else stored.get("huggingface")
+    return from_name(name) if isinstance(name, str) else from_json(dict(stored))
 
 
 def from_json(stored: dict[str, Any]) -> Codec:

@@ -48,6 +48,32 @@ class Found:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Columns by the user's names, None where the usual names will do.
+
+    Attributes:
+        text, label, group: the columns.
+        lenient: whether those of labels and groups may be missing.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    group: str | None = None
+    lenient: bool = False
+
+    def among(self, there: Sequence[str], where: str) -> tuple[str | None, str | None]:
+        """The columns of labels and of groups.
+
+        Raises:
+            DataError: if one is not there as asked.
+        """
+        label, group = (
+            None if self.lenient and name not in there else name for name in (self.label, self.group)
+        )  # fmt: skip
+        return column(there, label, LABELS, where), column(there, group, GROUPS, where)
+
+
 def decoded(path: Path, encoding: str) -> str:
     """A text file's content; a byte order mark is left out.
 
@@ -186,7 +212,7 @@ def column(there: Sequence[str], asked: str | None, wanted: Sequence[str], where
     return asked or next((name for name in wanted if name in there), None)
 
 
-def from_table(data: Any, delimiter: str | None, text: str | None, label: str | None, group: str | None) -> Found:
+def from_table(data: Any, delimiter: str | None, asked: Asked) -> Found:
     """The documents of a table: its column of text, by its name or the one with the longest values.
 
     Raises:
@@ -202,8 +228,8 @@ def from_table(data: Any, delimiter: str | None, text: str | None, label: str | 
     words = [
         name for name in names if pa.types.is_string(table[name].type) or pa.types.is_large_string(table[name].type)
     ]  # fmt: skip
-    label, group = column(names, label, LABELS, where), column(names, group, GROUPS, where)
-    chosen = column(names, text, [name for name in TEXTS if name in words], where)
+    label, group = asked.among(names, where)
+    chosen = column(names, asked.text, [name for name in TEXTS if name in words], where)
     if chosen is None:
         free = [name for name in words if name not in (label, group)]
         if not free:
@@ -227,10 +253,7 @@ def from_table(data: Any, delimiter: str | None, text: str | None, label: str | 
     return Found(texts, where, labels=known.get(label or ""), groups=known.get(group or ""), facts=facts)
 
 
-def from_rows(
-    rows: Sequence[dict[str, Any]], names: list[str] | None, where: str, text: str | None, label: str | None,
-    group: str | None,
-) -> Found:  # fmt: skip
+def from_rows(rows: Sequence[dict[str, Any]], names: list[str] | None, where: str, asked: Asked) -> Found:
     """Documents from dictionaries, all with the fields that the first has.
 
     Raises:
@@ -241,8 +264,8 @@ def from_rows(
         return f"{where}, row {i}" if names is None else f"{where}, '{names[i]}'"
 
     there = [str(name) for name in rows[0]]
-    label, group = column(there, label, LABELS, called(0)), column(there, group, GROUPS, called(0))
-    chosen = column(there, text, TEXTS, called(0))
+    label, group = asked.among(there, called(0))
+    chosen = column(there, asked.text, TEXTS, called(0))
     if chosen is None:
         raise DataError(
             f"{called(0)} has no field {', '.join(TEXTS)}; it has {', '.join(there[:20])}: say which is the text with "

@@ -18,6 +18,7 @@ from tacit.modalities.looking import Claim, ending_of, path_of, shown
 from tacit.modalities.text.codec import Codec, codec_of, trained
 from tacit.modalities.text.files import (
     ENDINGS,
+    Asked,
     Found,
     class_folders,
     from_lines_of_json,
@@ -107,8 +108,9 @@ def open_source(
         unit: what a document is in a ``.txt`` file: a ``line``, a ``paragraph`` (lines up to an empty one) or the
             ``file``. By default lines where there is one file, else files.
         encoding: of text files.
-        tokenizer: the name of a Hugging Face model, or a folder with one, whose tokens are wanted; what ``tokenizers``
-            stores as JSON; by default a byte-pair encoding is made from the documents and kept in the run.
+        tokenizer: the name of a Hugging Face model, or a folder with one, whose tokens are wanted; by default a
+            byte-pair encoding is made from the documents and kept in the run. A run gives here what it stored (for its
+            own encoding what ``tokenizers`` stores as JSON); columns of labels and groups need not be there then.
         vocabulary: entries of that encoding, at most.
         most: tokens of a document that are read, the first ones; by default 512, or as many as the model takes.
         delimiter: between the columns of a text table; by its ending otherwise.
@@ -125,7 +127,7 @@ def open_source(
         raise OptionError(f"most is a number of tokens, at least 2, not {most}")
     if unit is not None and unit not in UNITS:
         raise unknown("unit of text", unit, UNITS)
-    found = _documents(data, text, label, group, unit, encoding, delimiter)
+    found = _documents(data, Asked(text, label, group, isinstance(tokenizer, dict)), unit, encoding, delimiter)
     codec = trained([t for t in found.texts if t.strip()], vocabulary) if tokenizer is None else codec_of(tokenizer)
     read = most or min(MOST, codec.limit or MOST)
     if codec.limit is not None and read > codec.limit:
@@ -175,25 +177,31 @@ def _cut(found: Found, codec: Codec, most: int, progress: bool) -> tuple[list[An
     return pieces, kept, cut
 
 
-def _documents(
-    data: Any, text: str | None, label: str | None, group: str | None, unit: str | None, encoding: str,
-    delimiter: str | None,
-) -> Found:  # fmt: skip
+def _documents(data: Any, asked: Asked, unit: str | None, encoding: str, delimiter: str | None) -> Found:
     x, y, groups = unpacked(data)
     path = path_of(x)
     table = columns.is_frame(x) or (path is not None and ending_of(path, columns.TABLES) is not None)
     if table:
-        found = from_table(x, delimiter, text, label, group)
+        found = from_table(x, delimiter, asked)
     elif path is not None or (isinstance(x, (list, tuple)) and x and _are_paths(x)):
-        found = _files(x, text, label, group, unit, encoding)
+        found = _files(x, asked, unit, encoding)
     else:
         if isinstance(x, np.ndarray) and x.dtype.kind in "UO":
             x = x.tolist()
         if not isinstance(x, (list, tuple)):
             raise DataError(f"cannot read text from {shown(x)}; give files ({', '.join(ENDINGS)}), a table or a list")
-        found = _list(list(x), shown(x), text, label, group)
+        found = _list(list(x), shown(x), asked)
     if not any(t.strip() for t in found.texts):
         raise DataError(f"there is no text in {found.where}")
+    for i, written in enumerate(found.texts):
+        try:
+            written.encode()
+        except UnicodeEncodeError as error:
+            name = f"document {i}" if found.names is None else f"'{found.names[i]}'"
+            half = f"U+{ord(written[error.start]):04X}"
+            raise DataError(
+                f"{found.where}: character {error.start} of {name} is {half}, half of a pair and no text; leave it out"
+            ) from None
     for name, values in (("labels", y), ("groups", groups)):
         if values is not None:
             if getattr(found, name) is not None or len(values) != len(found.texts):
@@ -204,14 +212,14 @@ def _documents(
     return found
 
 
-def _list(items: list[Any], where: str, text: str | None, label: str | None, group: str | None) -> Found:
+def _list(items: list[Any], where: str, asked: Asked) -> Found:
     if not items:
         raise DataError(f"{where} has no documents in it")
     if isinstance(items[0], Mapping):
         odd = next((i for i, item in enumerate(items) if not isinstance(item, Mapping)), None)
         if odd is not None:
             raise DataError(f"{where}: item {odd} is {type(items[odd]).__name__}, and the first is a dictionary")
-        found = from_rows(items, None, where, text, label, group)
+        found = from_rows(items, None, where, asked)
         found.facts["kind"] = "list"
         return found
     for i, item in enumerate(items):
@@ -220,7 +228,7 @@ def _list(items: list[Any], where: str, text: str | None, label: str | None, gro
     return Found(items, where, facts={"kind": "list"})
 
 
-def _files(data: Any, text: str | None, label: str | None, group: str | None, unit: str | None, encoding: str) -> Found:
+def _files(data: Any, asked: Asked, unit: str | None, encoding: str) -> Found:
     paths, names, where, skipped = listed(data)
     wrong = next((p for p in paths if not ending_of(p, ENDINGS)), None)
     if wrong is not None:
@@ -252,11 +260,11 @@ def _files(data: Any, text: str | None, label: str | None, group: str | None, un
     if rows and texts:
         raise DataError(f"{where} has both lines of JSON and plain text; give one of them at a time")
     if rows:
-        found = from_rows(rows, called, where, text, label, group)
+        found = from_rows(rows, called, where, asked)
         found.facts |= facts
     elif texts:
-        for name, value in (("text", text), ("label", label), ("group", group)):
-            if value is not None:
+        for name, value in (("text", asked.text), ("label", asked.label), ("group", asked.group)):
+            if value is not None and not asked.lenient:
                 raise OptionError(f"{name} names a column of a table or of .jsonl, which {where} is not")
         folders = class_folders([names[i] for i in of])
         grouped = of if len(set(of)) > 1 and cut != "file" else None

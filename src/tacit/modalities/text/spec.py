@@ -39,7 +39,8 @@ class Spec:
 
     def reading(self) -> dict[str, Any]:
         """Options for opening other data the way this run saw its own."""
-        return self.again | {"tokenizer": self.tokenizer}
+        named = isinstance(self.tokenizer, str)
+        return self.again | {"tokenizer": {"huggingface": self.tokenizer} if named else self.tokenizer}
 
     def words(self) -> str:
         """What the announcement of a run says of the data."""
