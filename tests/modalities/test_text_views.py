@@ -240,6 +240,17 @@ def test_spans_follow_the_paper(source: Texts) -> None:
             text.make_views("spans", spec, **options)
 
 
+def test_neighbours_have_no_token_in_common(source: Texts) -> None:
+    spec, batch = text.spec_of(source), source.batch(torch.arange(200))
+    first, second = text.make_views("neighbours", spec, share=0.5)(batch, Draws.seeded(1))
+    for i in range(0, 200, 4):
+        assert int(second["start"][i]) == int(first["start"][i]) + int(first["length"][i])
+        whole = batch["x"][i].long()
+        for part in (first, second):
+            at, size = int(part["start"][i]), int(part["length"][i])
+            assert torch.equal(part["x"][i, :size], whole[at : at + size])
+
+
 def test_the_whole_document_twice(source: Texts) -> None:
     spec, batch = text.spec_of(source), source.batch(torch.arange(4))
     one, two = text.make_views("twice", spec)(batch, Draws.seeded(1))

@@ -17,7 +17,7 @@ from tacit.parts.draws import Draws
 from tacit.parts.lengths import inside
 from tacit.views.base import View, Views
 from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
-from tacit.views.stretches import stretch
+from tacit.views.stretches import Neighbours, stretch
 
 STRONG: Chain = (
     Span(), SpanDeletion(p=0.3), WordDrop(p=0.5), Reorder(p=0.3), WordMask(p=0.3), Replace(p=0.0),
@@ -39,24 +39,28 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
     and ``vocabulary`` (the number of ids), int64 ``[B]`` each.
 
     The recipes that methods ask for by name are chains of the transformations in
-    :mod:`tacit.modalities.text.changes`. Three change no text: ``spans`` (:class:`Spans`), ``sentences``
-    (:class:`Sentences`), and ``twice``, the whole document two times, which is for encoders with dropout (Gao et al.
-    2021, SimCSE: Simple Contrastive Learning of Sentence Embeddings).
+    :mod:`tacit.modalities.text.changes`. Four change no text: ``neighbours``
+    (:class:`tacit.views.stretches.Neighbours`), ``sentences`` (:class:`Sentences`), ``spans`` (:class:`Spans`), and
+    ``twice``, the whole document two times, which is for encoders with dropout (Gao et al. 2021, SimCSE: Simple
+    Contrastive Learning of Sentence Embeddings).
 
     Args:
         recipe: a name in :data:`RECIPES`.
         spec: of the data.
         options: ``<transformation>.<parameter>``, e.g. ``span.share='(0.2,0.8)'``; see
-            :func:`tacit.views.changes.chained`. For ``spans``: ``count``, ``low`` and ``high``.
+            :func:`tacit.views.changes.chained`. For ``spans``: ``count``, ``low`` and ``high``; for
+            ``neighbours``: ``share``.
 
     Raises:
         OptionError: for an unknown recipe or option, or an impossible value.
     """
-    own: dict[str, tuple[str, ...] | Own] = {"spans": Spans, "sentences": Sentences, "twice": ("plain", "plain")}
+    own: dict[str, tuple[str, ...] | Own] = {
+        "neighbours": Neighbours, "sentences": Sentences, "spans": Spans, "twice": ("plain", "plain"),
+    }  # fmt: skip
     return Read(chained(recipe, Marked(spec), CHAINS, own, **options))
 
 
-RECIPES = (*ROLES, "spans", "sentences", "twice")
+RECIPES = (*ROLES, "neighbours", "sentences", "spans", "twice")
 
 
 def evaluation_view(spec: Spec) -> Views:
