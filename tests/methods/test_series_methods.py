@@ -136,7 +136,9 @@ def test_it_runs_from_data_to_embeddings(name: str, tmp_path: Path) -> None:
     x, y = motions(40, 0, length=STEPS, channels=CHANNELS, classes=2)
     wanted, more = METHODS[name]
     options = {f"encoder.{k}": v for k, v in SMALL[wanted].items()} | {f"method.{k}": v for k, v in more.items()}
-    run = tacit.pretrain((x, y), name, steps=3, batch_size=8, out=tmp_path / "run", quiet=True, options=options)
+    run = tacit.pretrain(
+        (x, y), name, steps=3, batch_size=8, modality="series", out=tmp_path / "run", quiet=True, options=options
+    )
     assert run.config["encoder"]["name"] == {"rebar": "tcn"}.get(name, wanted)
     assert run.embed(x).shape == (40, run.encoder.dim)
     run.report()

@@ -79,7 +79,7 @@ def test_a_gradient_comes_through_the_soft_gate() -> None:
     assert r.grad.abs().max() > 0  # the hard gate is shut everywhere here
     stiff = (-0.5 * SINE.double()).requires_grad_()
     SignalDice(gate="hard")(stiff, e).backward()
-    assert float((stiff.grad * e).sum()) >= 0
+    assert stiff.grad.abs().max() < 1e-9
     assert torch.autograd.gradcheck(
         SignalDice(3.0), (torch.randn(2, 7, dtype=torch.float64, requires_grad=True), e[:, :7].expand(2, 7) + 0.1)
     )
@@ -87,6 +87,7 @@ def test_a_gradient_comes_through_the_soft_gate() -> None:
 
 def test_scaled_makes_weak_signals_count_as_strong_ones() -> None:
     e, r = torch.randn(2, 4, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    r = e + 0.3 * r
     weak = SignalDice(10.0)(0.01 * r, 0.01 * e)
     assert float(weak) > float(SignalDice(10.0)(r, e)) + 0.1
     scaled = SignalDice(10.0, scaled=True)

@@ -16,12 +16,12 @@ WINDOW, HORIZON, STRIDE = 96, 24, 8
 HOURS = (8640, 2880, 2880)
 """A year to train on, four months left out, four months to test on, as is usual with these data."""
 OPTIONS: dict[str, Any] = {
-    "epochs": 5, "batch_size": 64, "lr": 1e-3, "precision": "32-true", "watch_every": 1000, "encoder.width": 64,
+    "epochs": 12, "batch_size": 64, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "encoder.width": 64,
     "encoder.depth": 2, "encoder.patch": 8, "encoder.mixing": False,
 }  # fmt: skip
-CHANGES = ("jitter", "scaling", "permutation", "time-mask")
+CHANGES = ("jitter", "permutation", "time-mask")
 AUGMENTED: dict[str, dict[str, Any]] = {
-    name: {"views": "pair"} | {f"views.{other}": float(other == name) for other in ("crop", *CHANGES)}
+    name: {"views": "pair"} | {f"views.{other}": float(other == name) for other in ("crop", "scaling", *CHANGES)}
     for name in CHANGES
 }
 
@@ -29,8 +29,8 @@ AUGMENTED: dict[str, dict[str, Any]] = {
 @experiment(
     name="timedrl",
     statement="Forecasts by a linear layer on frozen patches are better when the two passes differ in dropout alone "
-    "than with any of four augmentations.",
-    baseline="timedrl with the best of jitter, scaling, permutation and time masks",
+    "than with any of three augmentations.",
+    baseline="timedrl with the best of jitter, permutation and time masks",
     method="timedrl",
     metric="mean squared error of standardised values",
     better="lower",

@@ -19,6 +19,8 @@ from tacit.views.base import View
 
 STRETCHES = 4
 """Stretches of each recording in an epoch of the retriever."""
+STEP = 32
+"""Stretches in a step of the retriever."""
 
 
 @register(
@@ -117,13 +119,18 @@ class REBAR(Method):
                     first = (u[1].flatten() * (self.length - self.mask + 1)).long()[:, None]
                     place = torch.arange(self.length, device=x.device)
                     hidden = (place >= first) & (place < first + self.mask)
-                    with torch.enable_grad():
-                        error = (retriever(whole, whole, hidden) - whole).square() * hidden[:, None]
-                        loss = error.sum() / (len(whole) * self.mask * whole.shape[1])
-                        optimiser.zero_grad()
-                        loss.backward()
-                    optimiser.step()
+                    mixed = torch.randperm(len(whole), device="cpu").to(x.device)
+                    for part in mixed.split(STEP):
+                        self._improve(optimiser, whole[part], hidden[part])
         retriever.requires_grad_(False).eval()
+
+    @torch.enable_grad()
+    def _improve(self, optimiser: torch.optim.Optimizer, whole: Tensor, hidden: Tensor) -> None:
+        """One step of the retriever: stretches restored from themselves."""
+        error = (self.retriever(whole, whole, hidden) - whole).square() * hidden[:, None]
+        optimiser.zero_grad()
+        (error.sum() / (hidden.sum() * whole.shape[1])).backward()
+        optimiser.step()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         anchor, others, positive, _ = self.chosen(batch["views"][0])

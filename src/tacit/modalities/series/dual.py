@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tacit.errors import OptionError
+from tacit.parts import ranks
 from tacit.parts.decoder import position_code
-from tacit.parts.draws import Draws
 from tacit.parts.lengths import inside
 from tacit.parts.levels import Levels
 from tacit.parts.transformer import Transformer
@@ -127,5 +127,8 @@ class TokenDropout(nn.Module):
         if not self.training or not self.p:
             return x
         batch, count, width = x.shape
-        kept = Draws(device=x.device).along(batch, width, count).transpose(1, 2) >= self.p
-        return x * kept / (1 - self.p)
+        rank, size = ranks.world()
+        # a generator of its own, token after token: more tokens change neither these numbers nor later ones
+        own = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+        u = torch.rand(count, batch * size, width, generator=own)[:, rank * batch : (rank + 1) * batch]
+        return x * (u >= self.p).to(x.device).transpose(0, 1) / (1 - self.p)

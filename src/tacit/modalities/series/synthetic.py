@@ -81,11 +81,11 @@ def bursts(
     count: int, seed: int = 0, *, length: int = 128, channels: int = 2, noise: float = 0.5
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Sensor windows whose class is three things at once, each plain in another basis: which of two frequencies swings
-    all the time (class // 4), whether a burst comes early or late (class // 2 % 2), and whether it rises or falls in
+    all the time (class // 4), whether a burst is short or long (class // 2 % 2), and whether it rises or falls in
     frequency (class % 2).
 
     Phases, strengths of swing and burst, and offsets are drawn for each window and channel, whatever its class; so is
-    where exactly the burst comes, and the exact frequency.
+    where the burst comes, and the exact frequency. The energy of a burst does not tell how long it is.
 
     Args:
         count: number of windows, N.
@@ -99,7 +99,7 @@ def bursts(
     """
     random = np.random.default_rng([seed, 0xB025])
     y = random.integers(0, 8, count)
-    high, late, falls = (part[:, None, None] for part in (y // 4, y // 2 % 2, y % 2))
+    high, long, falls = (part[:, None, None] for part in (y // 4, y // 2 % 2, y % 2))
     time = np.arange(length) / length
 
     def each(low: float, top: float, size: int = channels) -> NDArray[np.float64]:
@@ -107,11 +107,11 @@ def bursts(
 
     rate = np.where(high == 1, 9.0, 6.0) + each(-0.5, 0.5, 1)
     x = each(0.5, 1.5) * np.sin(2 * np.pi * (rate * time + each(0, 1)))
-    middle = np.where(late == 1, 0.7, 0.3) + each(-0.1, 0.1, 1)
-    off = time - middle
-    sweep = np.where(falls == 1, -1.0, 1.0) * 60 * off**2
-    bell = np.exp(-0.5 * (off / 0.07) ** 2)
-    x = x + each(0.8, 2.0) * bell * np.sin(2 * np.pi * (24 * off + sweep + each(0, 1)))
+    width = np.where(long == 1, 0.1, 0.04)
+    off = time - each(0.25, 0.75, 1)
+    sweep = np.where(falls == 1, -1.0, 1.0) * 4 * off**2 / width
+    bell = np.exp(-0.5 * (off / width) ** 2) * np.sqrt(0.06 / width)
+    x = x + each(1.0, 2.5) * bell * np.sin(2 * np.pi * (24 * off + sweep + each(0, 1)))
     x = x + 0.5 * random.normal(0, 1, (count, channels, 1)) + noise * random.normal(0, 1, x.shape)
     return x.astype(np.float32), y
 
