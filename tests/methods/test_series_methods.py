@@ -191,7 +191,7 @@ def test_sdsc_restores_a_series_from_all_others_but_itself() -> None:
     tokens = encoded(method.encoder, tokens_of(method.encoder, {"x": everything}))
     rows = F.normalize(method.projector(tokens.mean(1)), dim=1)  # type: ignore[misc]
     for i in range(4):
-        weight = torch.tensor([0.0 if j == i else float((rows[i] @ rows[j] / 0.2).exp()) for j in range(12)])
+        weight = torch.tensor([0.0 if j == i else float((rows[i] @ rows[j] / 0.2).exp().detach()) for j in range(12)])
         mixed = sum(w * t for w, t in zip(weight / weight.sum(), tokens, strict=True))
         patches = method.decoder(mixed)  # type: ignore[operator]  # [10, 2 * 5], the last patch filled up
         line = torch.stack([patches[:, c * 5 : c * 5 + 5].flatten()[:STEPS] for c in range(CHANNELS)])

@@ -163,7 +163,7 @@ class WaveletNet(nn.Module):
         h = seen
         for i, stage in enumerate(self.stages):
             if i >= 2:
-                h = torch.cat((h, F.adaptive_avg_pool2d(seen, h.shape[2:]).to(h.dtype)), 1)
+                h = torch.cat((h, F.adaptive_avg_pool2d(seen, (h.shape[2], h.shape[3])).to(h.dtype)), 1)
             h = stage(h)
         return self.over_scales(self.over_time(h)[..., 0].flatten(1))
 

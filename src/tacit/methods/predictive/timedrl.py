@@ -12,7 +12,7 @@ from tacit.errors import OptionError
 from tacit.methods.base import Method
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
-from tacit.parts.heads import Dropout
+from tacit.parts.heads import Dropout, TokenDropout
 from tacit.parts.levels import LevelEncoder
 from tacit.registry import register
 from tacit.views.base import join
@@ -72,7 +72,7 @@ class TimeDRL(Method):
             raise OptionError(f"weight must not be negative and dropout in [0, 1), not {weight} and {dropout}")
         self.weight, self.target, self.stop_gradient = weight, target, stop_gradient
         width = encoder.width
-        self.restorer = nn.Sequential(Dropout(dropout), nn.Linear(width, encoder.target_dim))
+        self.restorer = nn.Sequential(TokenDropout(dropout), nn.Linear(width, encoder.target_dim))
         inner = max(1, width // 2)
         self.predictor = nn.Sequential(
             nn.Linear(width, inner), nn.BatchNorm1d(inner), nn.ReLU(), Dropout(dropout), nn.Linear(inner, width)

@@ -62,6 +62,7 @@ class SDSC(Method):
     recipe: ClassVar[str] = "plain"
     tokens: ClassVar[bool] = True
     preferred: ClassVar[str | None] = "patch"
+    projector: nn.Module
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class SDSC(Method):
         count, channels, steps = x.shape
         if count < 2:
             raise ValueError("restoring a series from others needs a batch of at least 2")
-        plain = {key: view[key] for key in ("x", "length") if key in view}
+        plain: View = {key: view[key] for key in ("x", "length") if key in view}
         hidden = [geometric_spans(count, channels, steps, self.share, self.span, draws) for _ in range(self.copies)]
         everything = join([plain, *(plain | {"x": x.masked_fill(mask, 0)} for mask in hidden)])
         tokens = tokens_of(self.encoder, everything)

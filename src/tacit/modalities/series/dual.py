@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tacit.errors import OptionError
-from tacit.parts import ranks
 from tacit.parts.decoder import position_code
+from tacit.parts.heads import TokenDropout
 from tacit.parts.lengths import inside
 from tacit.parts.levels import Levels
 from tacit.parts.transformer import Transformer
@@ -114,21 +114,3 @@ def standardised(x: Tensor, length: Tensor | None) -> tuple[Tensor, Tensor, Tens
     off = (x - mean) * real
     scale = (off.square().sum(2, keepdim=True) / length[:, None, None] + 1e-5).sqrt()
     return off / scale, mean, scale
-
-
-class TokenDropout(nn.Module):
-    """Dropout of tokens ``[B, N, D]`` that depends neither on the padding nor on how a batch is spread over ranks."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.p:
-            return x
-        batch, count, width = x.shape
-        rank, size = ranks.world()
-        # a generator of its own, token after token: more tokens change neither these numbers nor later ones
-        own = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
-        u = torch.rand(count, batch * size, width, generator=own)[:, rank * batch : (rank + 1) * batch]
-        return x * (u >= self.p).to(x.device).transpose(0, 1) / (1 - self.p)
