@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.small import trained
 from tacit.evaluation.probe import linear_probe
@@ -30,12 +32,11 @@ JITTER: dict[str, Any] = {
     baseline="simclr on jitter and scaling, same encoder",
     method="frame projections, three bases, mapped features",
     metric="linear-probe accuracy, %",
-    data="1,200 made-up windows of eight classes (frequency, length of a burst, its direction), 800 others to test",
+    data="1,200 made-up windows of eight classes (frequency, length of a burst, its direction), each standardised by "
+    "itself; 800 others to test",
 )
 def frame_projections(trial: Trial) -> Result:
-    (x, y), (test, y_test) = (
-        bursts(n, 2 * trial.seed + i, length=LENGTH, noise=NOISE) for i, n in enumerate((TRAIN, TEST))
-    )
+    (x, y), (test, y_test) = (_windows(n, 2 * trial.seed + i) for i, n in enumerate((TRAIN, TEST)))
 
     def accuracy(one: Any, other: Any) -> float:
         return 100 * linear_probe(one, y, other, y_test, seed=trial.seed).accuracy
@@ -53,3 +54,8 @@ def frame_projections(trial: Trial) -> Result:
     three = trained(x, "frame-projections", parted, **common | BASES)
     raw = accuracy(x.reshape(len(x), -1), test.reshape(len(test), -1))
     return Result(plain, three["all"], {"without mapped features": three["series alone"], "raw": raw})
+
+
+def _windows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = bursts(count, seed, length=LENGTH, noise=NOISE)
+    return (x - x.mean(2, keepdims=True)) / x.std(2, keepdims=True), y

@@ -25,7 +25,7 @@ OWN: dict[str, Any] = {
     "length": STRETCH, "candidates": 8, "share": 0.5, "retriever_epochs": 20, "retriever_width": 32,
     "retriever_lr": 3e-3,
 }  # fmt: skip
-EPOCHS = 60
+EPOCHS = 40
 
 
 @experiment(

@@ -29,7 +29,7 @@ ARMS = ("mse", "sdsc", "hybrid")
 @experiment(
     name="sdsc",
     statement="With SDSC beside the squared error a masked training is as good after fine-tuning with a tenth of the "
-    "labels, within two points, and restores more of a signal's sign and size.",
+    "labels, within two points.",
     baseline="squared error",
     method="squared error and SDSC",
     metric="accuracy after fine-tuning, %",
