@@ -314,11 +314,11 @@ def test_frame_projections_is_the_sum_of_the_definition() -> None:
     both = torch.cat((e["fourier"], e["wavelet"]))
     total = 0.0
     for i in range(12):
-        near = [float((both[i] @ both[j] / 0.15).exp()) for j in range(12)]
+        near = [float((both[i] @ both[j] / 0.15).exp().detach()) for j in range(12)]
         total -= torch.tensor(near[(i + 6) % 12] / (sum(near) - near[i])).log().item() / 12
     assert float(losses["fourier-wavelet"]) == pytest.approx(total, rel=1e-4)
     predicted = sum(
-        float((method.predictors[n](e["time"]) - e[n]).abs().sum()) / 6  # type: ignore[index]
+        float((method.predictors[n](e["time"]) - e[n]).abs().sum().detach()) / 6  # type: ignore[index]
         for n in ("fourier", "wavelet")
     )
     assert float(losses["predicted"]) == pytest.approx(predicted, rel=1e-4)

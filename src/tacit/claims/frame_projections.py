@@ -13,12 +13,12 @@ from tacit.modalities.series.synthetic import bursts
 from tacit.run import Run
 
 TRAIN, TEST, LENGTH = 1200, 800, 96
-NOISE = 0.3
+NOISE = 0.2
 COMMON: dict[str, Any] = {
-    "epochs": 20, "batch_size": 64, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "modality": "series",
+    "epochs": 36, "batch_size": 64, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "modality": "series",
     "encoder.width": 24, "encoder.depth": 6, "encoder.dim": 64,
 }  # fmt: skip
-BASES: dict[str, Any] = {"scales": 20, "width": 3, "out": 64}
+BASES: dict[str, Any] = {"scales": 16, "width": 2, "out": 64}
 JITTER: dict[str, Any] = {
     "views.crop": 0.0, "views.time-mask": 0.0, "views.jitter.sigma": 0.3, "views.jitter": 1.0, "views.scaling": 1.0,
     "temperature": 0.15,
