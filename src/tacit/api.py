@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,7 @@ def evaluate(
     temperature: float = 0.07,
     test_fraction: float = 0.25,
     seed: int = 0,
+    metrics: Sequence[str] = ("knn", "linear"),
 ) -> dict[str, Any]:
     """k-NN, linear probe and RankMe of a run's encoder, each beside raw input and a random encoder of the same shape.
 
@@ -129,6 +130,8 @@ def evaluate(
         k, temperature: of the weighted k-NN vote on cosine similarity.
         test_fraction: the part of ``data`` to test on where ``test`` is not given.
         seed: of that split, the probe's validation part and the bootstrap.
+        metrics: where each sample has one class: ``knn``, ``linear``, ``retrieval`` (mean average precision and
+            recall), ``verification`` (equal error rate).
 
     Returns:
         plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``,
@@ -165,6 +168,7 @@ def evaluate(
         temperature=temperature,
         seed=seed,
         task=task_of(labels),
+        metrics=metrics,
     )
     if "projection" in spaces:
         try:

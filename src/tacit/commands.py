@@ -69,7 +69,7 @@ def embed(args: Namespace) -> None:
 def evaluate(args: Namespace) -> None:
     from tacit import api
 
-    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed)
+    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed, metrics=args.metrics.split(","))
     if args.json:
         print_json(result)
     else:
@@ -138,6 +138,9 @@ def show_evaluation(result: dict[str, Any]) -> None:
     ):
         if key in result:
             table.add_row(title, *(_interval(result[key][name]) for name in names))
+    for key, title in (("retrieval", "mean average precision"), ("verification", "equal error rate")):
+        if key in result:
+            table.add_row(title, *(f"{result[key][name]['value']:.3f}" for name in names))
     if "score" in result:
         rows = [result["score"][name] for name in names]
         shown = (f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in rows)
