@@ -16,9 +16,8 @@ WINDOW, HORIZON, STRIDE = 96, 24, 16
 HOURS = (8640, 2880, 2880)
 """A year to train on, four months left out, four months to test on, as is usual with these data."""
 OPTIONS: dict[str, Any] = {
-    "epochs": 10, "batch_size": 32, "lr": 1e-3, "target": "seen", "precision": "32-true", "watch_every": 1000, 
-    "encoder.width": 48,
-    "encoder.depth": 1, "encoder.patch": 8, "encoder.mixing": False,
+    "epochs": 10, "batch_size": 32, "lr": 1e-3, "target": "seen", "precision": "32-true", "watch_every": 1000,
+    "encoder.width": 48, "encoder.depth": 1, "encoder.patch": 8, "encoder.mixing": False,
 }  # fmt: skip
 CHANGES = ("jitter", "permutation", "time-mask")
 AUGMENTED: dict[str, dict[str, Any]] = {
