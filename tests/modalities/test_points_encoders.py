@@ -168,9 +168,9 @@ def test_cells_are_those_that_hold_a_point() -> None:
 
 
 def test_coarser_cells_hold_the_points_of_theirs() -> None:
-    found, inside, places = cells()
+    found, _, _ = cells()
     above, parent = found.coarser()
-    direct, _ = occupied(*[v for v in _cloud()], 1.0)
+    direct, _ = occupied(*_cloud(), 1.0)
     assert torch.equal(above.cell, direct.cell)
     assert torch.equal(above.points, direct.points)
     assert torch.allclose(above.position, direct.position, atol=1e-5)

@@ -18,7 +18,9 @@ pytest.importorskip("plyfile")
 
 
 def cloud(n: int = 50, k: int = 3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 2, (n, k)) + [10, *[0] * (k - 1)]
+    made = np.random.default_rng(seed).normal(0, 2, (n, k))
+    made[:, 0] += 10
+    return made
 
 
 def normals(n: int = 50, seed: int = 1) -> np.ndarray:
@@ -320,7 +322,7 @@ def test_labels_and_groups_of_files(tmp_path: Path) -> None:
     for path in paths:
         np.savetxt(path, cloud())
     paths[1].write_text("no numbers here at all\n")
-    source = open_source((paths, ["b", "x", "a"], [5, 6, 7]))
+    source = open_source((paths, ["b", "x", "a"], [5, 6, 7]), "points")
     assert source.classes == ["a", "b"]
     assert source.labels is not None
     assert source.groups is not None

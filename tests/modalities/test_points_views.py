@@ -55,7 +55,7 @@ def named(change: Any) -> str:
     return repr(change)
 
 
-@pytest.mark.parametrize("change", (*TAKING, *MOVING, *OTHER), ids=named)
+@pytest.mark.parametrize("change", [*TAKING, *MOVING, *OTHER], ids=named)
 @pytest.mark.parametrize("normals", [True, False])
 def test_a_change_repeats_and_leaves_its_input_and_padding_alone(change: changes.Change, normals: bool) -> None:
     before = view(normals)

@@ -20,7 +20,7 @@ CORNERS = tuple(itertools.product((0, 1), repeat=3))
 
 def keys_of(sample: Tensor, cell: Tensor) -> Tensor:
     """One number for each cell of each sample (int64 ``[V]`` and ``[V, 3]``), in order of the samples."""
-    x, y, z = (cell.clamp(-HALF, HALF - 1) + HALF + 1).unbind(-1)
+    x, y, z = (cell.clamp(-HALF - 1, HALF) + HALF + 1).unbind(-1)  # neighbours of the last cells are beyond
     return ((sample * 4 * HALF + x) * 4 * HALF + y) * 4 * HALF + z
 
 
@@ -165,13 +165,13 @@ class SparseConv(nn.Module):
     def forward(self, x: Tensor, cells: Cells) -> Tensor:
         total = x @ self.weight[13] + self.bias
         for k, (here, there) in enumerate(cells.pairs):
-            total = total.index_add(0, here, (x[there] @ self.weight[k]).to(total.dtype))
-            total = total.index_add(0, there, (x[here] @ self.weight[26 - k]).to(total.dtype))
+            total.index_add_(0, here, (x[there] @ self.weight[k]).to(total.dtype))
+            total.index_add_(0, there, (x[here] @ self.weight[26 - k]).to(total.dtype))
         return total
 
 
 class Coarser(nn.Module):
-    """From cells to those of twice the size, with weights for each of the eight within one: ``[V, width] -> [W, out]``."""
+    """From cells to those of twice the size, with weights for each of the eight in one: ``[V, width] -> [W, out]``."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()
@@ -180,14 +180,14 @@ class Coarser(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out))
 
     def forward(self, x: Tensor, cells: Cells, parent: Tensor, count: int) -> Tensor:
-        total = (x[:1] @ self.weight[0] * 0 + self.bias).expand(count, -1)
+        total = self.bias.expand(count, -1).clone()
         for k, rows in enumerate(cells.octants()):
-            total = total.index_add(0, parent[rows], (x[rows] @ self.weight[k]).to(total.dtype))
+            total.index_add_(0, parent[rows], (x[rows] @ self.weight[k]).to(total.dtype))
         return total
 
 
 class Finer(nn.Module):
-    """From cells to those of half the size, with weights for each of the eight within one: ``[W, width] -> [V, out]``."""
+    """From cells to those of half the size, with weights for each of the eight in one: ``[W, width] -> [V, out]``."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()
@@ -196,9 +196,9 @@ class Finer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out))
 
     def forward(self, x: Tensor, cells: Cells, parent: Tensor) -> Tensor:
-        total = (x[:1] @ self.weight[0] * 0 + self.bias).expand(len(cells), -1)
+        total = self.bias.expand(len(cells), -1).clone()
         for k, rows in enumerate(cells.octants()):
-            total = total.index_add(0, rows, (x[parent[rows]] @ self.weight[k]).to(total.dtype))
+            total.index_add_(0, rows, (x[parent[rows]] @ self.weight[k]).to(total.dtype))
         return total
 
 

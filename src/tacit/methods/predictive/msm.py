@@ -73,7 +73,7 @@ class MSM(Method):
         if not 0 < ratio < 1:
             raise OptionError(f"ratio is the share of hidden blocks, between 0 and 1, not {ratio}")
         widths = encoder.widths
-        if block is not None and block < 1 or widen < 1:
+        if (block is not None and block < 1) or widen < 1:
             raise OptionError(f"block and widen must be at least 1, not {block} and {widen}")
         self.ratio, self.block = ratio, block or 2 ** (len(widths) - 1)
         self.tokens_of_levels = nn.ParameterList(nn.Parameter(0.02 * torch.randn(width)) for width in widths)
@@ -117,7 +117,9 @@ class MSM(Method):
         network: VoxelEncoder = self.teacher.network  # type: ignore[assignment]
         cells, entry = network.entry(view["x"], view.get("length"))
         pyramid = Pyramid(cells, len(network.widths))
-        return pyramid, [centred(features.float()) for features in network.decode(pyramid, network.encode(pyramid, entry))]
+        return pyramid, [
+            centred(features.float()) for features in network.decode(pyramid, network.encode(pyramid, entry))
+        ]
 
     def after_step(self, progress: float) -> None:
         self.teacher.follow(self.encoder, progress)
@@ -135,7 +137,9 @@ def hidden_cells(cells: Cells, side: int, ratio: float, draws: Draws) -> Tensor:
     The batch is two views of the same clouds, one after the other.
     """
     block = torch.div(cells.cell, side, rounding_mode="floor")
-    blocks, inside_of = joined_cells(cells.sample, block, cells.position, cells.points, cells.size * side, cells.samples)
+    blocks, inside_of = joined_cells(
+        cells.sample, block, cells.position, cells.points, cells.size * side, cells.samples
+    )
     counts, half = blocks.counts(), cells.samples // 2
     width = int(counts.max())
     # the numbers of each view by itself, so that they do not depend on how the batch is spread over ranks

@@ -45,7 +45,7 @@ def read_cloud(path: Path, columns: tuple[str, ...] | None) -> Cloud:
 def _ply(path: Path, columns: tuple[str, ...] | None) -> Cloud:
     plyfile: Any = needs("plyfile", "points", "reading .ply files")
     try:
-        found = plyfile.PlyData.read(str(path), mmap=False)
+        found = plyfile.PlyData.read(str(path), mmap="r")
     except (plyfile.PlyParseError, OSError, ValueError, UnicodeError) as error:
         raise Unreadable(_reason(error)) from None
     if "vertex" not in {element.name for element in found.elements}:
@@ -205,7 +205,9 @@ def of_array(
     if not len(values):
         raise Unreadable("it has no points in it")
     whole = values.dtype.kind in "iu"
-    cloud = _coloured(named(values.astype(np.float64), columns), 255.0 if whole and values.dtype.itemsize == 1 else None)
+    cloud = _coloured(
+        named(values.astype(np.float64), columns), 255.0 if whole and values.dtype.itemsize == 1 else None
+    )
     for feature, array in (added or {}).items():
         names = GROUPS[feature]
         array = array[:, None] if array.ndim == 1 else array
@@ -232,7 +234,7 @@ def _coloured(cloud: Cloud, most: float | None) -> Cloud:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return "it has been cut short" if "early end-of-file" in text else text or "it is damaged"
+    return "it has been cut short" if "early end" in text else text or "it is damaged"
 
 
 def _array_reason(error: Exception) -> str:

@@ -82,12 +82,12 @@ def open_source(
     Args:
         data: a folder of ``.ply``, ``.xyz`` or ``.bin`` files, or of ``.npy`` or ``.npz`` files of one cloud each
             (class folders become labels), one such file, or a list of them; an array ``[N, points, 3 + F]``, also from
-            an .npy or .npz file, or a list of arrays ``[points_i, 3 + F]``; a tuple of an array or a list and its labels
-            (and, as a third part, its groups).
+            an .npy or .npz file, or a list of arrays ``[points_i, 3 + F]``; a tuple of an array or a list and its
+            labels (and, as a third part, its groups).
         columns: what the numbers of a point are, for files and arrays that do not say it: ``x``, ``y``, ``z``, ``nx``,
-            ``ny``, ``nz`` (normals), ``r``, ``g``, ``b`` (colours, divided by 255 if any is above 1), ``intensity``, any
-            other name, or ``-`` for one to leave out. By default x, y, z and, of 4, intensity; of 6 and 9, normals where
-            three numbers have length 1, else colours; ``.bin`` files are x, y, z, intensity as float32.
+            ``ny``, ``nz`` (normals), ``r``, ``g``, ``b`` (colours, divided by 255 if any is above 1), ``intensity``,
+            any other name, or ``-`` for one to leave out. By default x, y, z and, of 4, intensity; of 6 and 9, normals
+            where three numbers have length 1, else colours; ``.bin`` files are x, y, z, intensity as float32.
         features: what is used of them besides places: names of ``normals``, ``colours``, ``intensity`` and single
             columns, or ``none``. By default the first three where most clouds have them; of columns that were named,
             all.
@@ -143,7 +143,7 @@ def _found(data: Any, columns: tuple[str, ...] | None, progress: bool) -> Found:
     paths = isinstance(x, (list, tuple)) and bool(x) and all(isinstance(item, (str, os.PathLike)) for item in x)
     if path is None and not paths:
         return _arrays(x, y, groups, columns, shown(x), {"kind": "array"})
-    if path is not None and path.is_file() and len(shape_of(path) or ()) == 3 or path is not None and _many(path):
+    if path is not None and (len(shape_of(path) or ()) == 3 or _many(path)):
         return _array_file(path, columns)
     return _files(x, y, groups, columns, progress)
 

@@ -142,7 +142,8 @@ class Rooms:
     """Made-up rooms.
 
     Attributes:
-        clouds: float32 ``[n, 6]``: places in metres (z up, the floor at 0) and colours in [0, 1].
+        clouds: float32 ``[n, 6]``: places in metres (z up, the floor at 0) and colours in [0, 1]; or ``[n, 9]``, with
+            normals between them.
         labels: what each point is of, indices into :data:`SURFACES`, int64 ``[n]`` each.
         objects: which thing of the room each point is of, int64 ``[n]`` each; the floor is 0, walls follow.
     """
@@ -152,7 +153,7 @@ class Rooms:
     objects: list[NDArray[np.int64]]
 
 
-def rooms(count: int, seed: int = 0, *, points: int = 4096, noise: float = 0.01) -> Rooms:
+def rooms(count: int, seed: int = 0, *, points: int = 4096, noise: float = 0.01, normals: bool = False) -> Rooms:
     """Rooms with a floor, two to four walls, and tables, chairs, lamps and shelves at random places.
 
     Every thing has a colour of its own that says nothing of what it is, and stands where nothing else does.
@@ -161,22 +162,23 @@ def rooms(count: int, seed: int = 0, *, points: int = 4096, noise: float = 0.01)
         count: number of rooms.
         seed: of everything.
         points: of each room, spread evenly over what is there.
-        noise: standard deviation of places, in metres.
+        noise: standard deviation of places, in metres, and a tenth of that of the numbers of normals.
+        normals: whether clouds have them.
     """
     random = np.random.default_rng([seed, 0x2003])
-    made = [_room(random, points, noise) for _ in range(count)]
+    made = [_room(random, points, noise, normals) for _ in range(count)]
     return Rooms([m[0] for m in made], [m[1] for m in made], [m[2] for m in made])
 
 
 def _room(
-    random: np.random.Generator, points: int, noise: float
+    random: np.random.Generator, points: int, noise: float, normals: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     width, depth, height = random.uniform(3.0, 5.0), random.uniform(3.0, 5.0), random.uniform(2.0, 2.6)
     surfaces: list[Surface] = [box("floor", (width, depth, 0.0))]
     kinds, owner = [0], [0]
-    walls = [
-        box("wall", (0.0, depth, height)).moved((s * width / 2, 0, height / 2)) for s in (-1, 1)
-    ] + [box("wall", (width, 0.0, height)).moved((0, s * depth / 2, height / 2)) for s in (-1, 1)]
+    walls = [box("wall", (0.0, depth, height)).moved((s * width / 2, 0, height / 2)) for s in (-1, 1)] + [
+        box("wall", (width, 0.0, height)).moved((0, s * depth / 2, height / 2)) for s in (-1, 1)
+    ]
     for i in random.permutation(4)[: int(random.integers(2, 5))]:
         surfaces.append(walls[i])
         kinds.append(1)
@@ -197,12 +199,16 @@ def _room(
         owner += [owner[-1] + 1] * len(parts)
         kinds += [kind] * len(parts)
         surfaces += [Surface(p.part, p.area * size**2, p.moved((x, y, 0.0), turn).draw) for p in parts]
-    places, _, of = drawn(surfaces, points, random)
+    places, facing, of = drawn(surfaces, points, random)
     objects = np.array(owner)[of]
     colours = random.uniform(0.1, 0.9, (max(owner) + 1, 3))[objects] + 0.05 * random.normal(0, 1, places.shape)
     places = places + noise * random.normal(0, 1, places.shape)
     order = random.permutation(points)
-    cloud = np.concatenate([places, colours.clip(0, 1)], 1)[order].astype(np.float32)
+    columns = [places, colours.clip(0, 1)]
+    if normals:
+        facing = facing + 10 * noise * random.normal(0, 1, facing.shape)
+        columns.insert(1, facing / np.linalg.norm(facing, axis=1, keepdims=True))
+    cloud = np.concatenate(columns, 1)[order].astype(np.float32)
     return cloud, np.array(kinds)[of][order].astype(np.int64), objects[order].astype(np.int64)
 
 

@@ -15,7 +15,7 @@ from tacit.modalities.points.spec import Spec
 from tacit.parts.draws import Draws
 from tacit.parts.lengths import inside
 from tacit.views.base import View, Views
-from tacit.views.changes import ROLES, Chain, Chained, Own, changed, chained
+from tacit.views.changes import ROLES, Chain, Chained, Own, chained, changed
 from tacit.views.stretches import clean
 
 CELLS = 8
@@ -41,8 +41,9 @@ def make_views(recipe: str, spec: Spec, **options: Any) -> Views:
     """The views of one of :data:`RECIPES`.
 
     Each view has ``x`` (float32 ``[B, 3 + F, N]``: places from the middle of the cloud, 1 being its size or that of
-    all; normals; features of zero mean and unit variance), ``length`` (int64 ``[B]``), ``theta`` (float32 ``[B, 3, 4]``,
-    from places in the whole normalised cloud to those in the view) and ``normals`` (whether there are any).
+    all; normals; features of zero mean and unit variance), ``length`` (int64 ``[B]``), ``theta`` (float32
+    ``[B, 3, 4]``, from places in the whole normalised cloud to those in the view) and ``normals`` (whether there are
+    any).
 
     The recipes that methods ask for by name are chains of the transformations in
     :mod:`tacit.modalities.points.changes` and :mod:`tacit.modalities.points.parts`. Two are of this kind alone:

@@ -81,7 +81,7 @@ class VoxelNet(nn.Module):
         sample, at = real.nonzero(as_tuple=True)
         features = x[sample, 3:, at].float()
         mean = features.new_zeros(len(cells), features.shape[1]).index_add_(0, inside, features)
-        place = 2 * (cells.position / self.cell - cells.cell) - 1
+        place = (2 * (cells.position / self.cell - cells.cell) - 1).clamp(-1, 1)
         return cells, torch.cat((place, mean / cells.points[:, None]), 1)
 
     def encode(self, pyramid: Pyramid, entry: Tensor) -> list[Tensor]:
@@ -96,7 +96,7 @@ class VoxelNet(nn.Module):
         return given
 
     def decode(self, pyramid: Pyramid, skips: list[Tensor]) -> list[Tensor]:
-        """What the way back gives at each level, from what the way down gave: ``[V_l, widths[l]]``, the finest first."""
+        """What the way back makes of what the way down gave: ``[V_l, widths[l]]``, the finest first."""
         h, given = None, list[Tensor]()
         for i in reversed(range(len(self.widths))):
             add = skips[i]
