@@ -84,8 +84,8 @@ def embed(args: Namespace) -> None:
 def evaluate(args: Namespace) -> None:
     from tacit import api
 
-    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed, metrics=args.metrics.split(","))
-    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed, reading=_reading(args))
+    asked = {"k": args.k, "seed": args.seed, "metrics": args.metrics.split(","), "reading": _reading(args)}
+    result = api.evaluate(args.run, args.data, args.test, **asked)
     if args.json:
         print_json(result)
     else:

@@ -60,7 +60,7 @@ def hide(x: Tensor, mask: Tensor | None) -> Tensor:
 class VisibleConv(nn.Conv3d):
     """A convolution after which what is hidden is zero; ``mask`` is that of the output."""
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return hide(super().forward(x), mask)
 
 

@@ -123,7 +123,7 @@ def codec_of(stored: Tokenizing) -> Codec:
         MissingExtra: without the library that it needs.
     """
     name = stored if isinstance(stored, str) else stored.get("huggingface")
-    return from_name(name) if isinstance(name, str) else from_json(dict(stored))
+    return from_name(name) if isinstance(name, str) else from_json(dict(cast(Mapping[str, Any], stored)))
 
 
 def from_json(stored: dict[str, Any]) -> Codec:

@@ -35,7 +35,7 @@ def upright(values: Floats, directions: NDArray[np.floating]) -> tuple[Floats, l
     axes = max(itertools.permutations(range(3)), key=lambda p: sum(wanted[row, axis] for row, axis in enumerate(p)))
     turned = values.transpose(0, *(axis + 1 for axis in axes))
     backwards = [row + 1 for row, axis in enumerate(axes) if directions[2 - row, axis] < 0]
-    return np.flip(turned, backwards), list(axes)
+    return np.flip(turned, tuple(backwards)), list(axes)
 
 
 def common(
@@ -97,7 +97,9 @@ def fitted(values: Floats, size: Sides) -> Floats:
         kept = min(have, want)
         into.append(slice((want - kept) // 2, (want - kept) // 2 + kept))
         taken.append(slice((have - kept) // 2, (have - kept) // 2 + kept))
-    out[(slice(None), *into)] = values[(slice(None), *taken)]
+    channels = slice(None)
+    here, there = (channels, *into), (channels, *taken)
+    out[here] = values[there]
     return out
 
 
@@ -117,8 +119,9 @@ def check_finite(values: Floats, where: str) -> None:
     """
     bad = ~np.isfinite(values)
     if bad.any():
-        channel, *voxel = (int(place[0]) for place in np.nonzero(bad))
+        first = tuple(int(place[0]) for place in np.nonzero(bad))
+        channel, *voxel = first
         raise DataError(
-            f"{where}: {int(bad.sum())} voxels are not finite, the first is {values[(channel, *voxel)]} at "
+            f"{where}: {int(bad.sum())} voxels are not finite, the first is {values[first]} at "
             f"{voxel} of channel {channel}; leave the file out, or say --set data.fill=0 for a value to put there"
         )

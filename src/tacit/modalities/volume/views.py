@@ -137,5 +137,5 @@ def cut(view: View, corner: Tensor, sides: list[int]) -> View:
 def raw(view: View) -> Tensor:
     """Voxels as vectors ``[B, C * d * h * w]``; larger volumes are averaged down to 16 voxels a side."""
     x = view["x"].float()
-    sides = [min(n, RAW) for n in x.shape[2:]]
-    return (F.adaptive_avg_pool3d(x, sides) if max(x.shape[2:]) > RAW else x).flatten(1)
+    depth, height, width = (min(n, RAW) for n in x.shape[2:])
+    return (F.adaptive_avg_pool3d(x, (depth, height, width)) if max(x.shape[2:]) > RAW else x).flatten(1)
