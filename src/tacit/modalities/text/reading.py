@@ -174,6 +174,8 @@ def _cut(found: Found, codec: Codec, most: int, progress: bool) -> tuple[list[An
                     found.skipped.append((found.names[i] if found.names else str(i), "there is no text in it"))
             done += len(part)
             bar.at(done)
+    if not pieces:
+        raise DataError(f"the tokenizer finds no text in {found.where}")
     return pieces, kept, cut
 
 
