@@ -15,7 +15,7 @@ from tacit.run import Run
 TRAIN, TEST, LENGTH = 1200, 800, 96
 NOISE = 0.2
 COMMON: dict[str, Any] = {
-    "epochs": 36, "batch_size": 64, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "modality": "series",
+    "epochs": 24, "batch_size": 64, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "modality": "series",
     "encoder.width": 24, "encoder.depth": 6, "encoder.dim": 64,
 }  # fmt: skip
 BASES: dict[str, Any] = {"scales": 16, "width": 2, "out": 64}
