@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def codec_of(stored: Tokenizing) -> Codec:
         MissingExtra: without the library that it needs.
     """
     name = stored if isinstance(stored, str) else stored.get("huggingface")
-    return from_name(name) if isinstance(name, str) else from_json(dict(cast(Mapping[str, Any], stored)))
+    return from_name(name) if isinstance(name, str) else from_json(dict(cast("dict[str, Any]", stored)))
 
 
 def from_json(stored: dict[str, Any]) -> Codec:

@@ -163,8 +163,8 @@ def _filmed(
     """The videos, uint8 ``[N, T, 3, size, size]``."""
     count, frames = angle.shape
     backgrounds = _backgrounds(scenes, size)[random.integers(0, scenes, count)]
-    hue = random.uniform(0, 1, count)
-    distance = np.abs((hue[:, None] * 6 - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3)
+    hue = random.uniform(0, 1, (count, 1))
+    distance = np.abs((hue * 6 - np.array([0.0, 2.0, 4.0]) + 3) % 6 - 3)
     colour = 120 + 135 * np.clip(2 - distance, 0, 1)
     x = np.empty((count, frames, 3, size, size), np.uint8)
     for first in range(0, count, CHUNK):
