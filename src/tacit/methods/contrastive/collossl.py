@@ -125,7 +125,8 @@ class ColloSSL(Method):
         if self.projector is not None:
             found = {i: self.projector(h) for i, h in found.items()}
         count = len(batch["index"])
-        others = [found[i][_others(count, draws)] for i in negative for _ in range(self.negatives)]
+        everyone = {i: ranks.gather(found[i]) for i in negative}
+        others = [everyone[i][_others(count, draws)] for i in negative for _ in range(self.negatives)]
         weights = torch.stack([1 / (distance[i] + NEAR) for i in negative for _ in range(self.negatives)])
         if self.selection == "random":
             weights = torch.ones_like(weights)
@@ -189,8 +190,8 @@ class ColloSSL(Method):
 
 
 def _others(count: int, draws: Draws) -> Tensor:
-    """For each of this rank's samples another one, each once: int64 ``[B]``."""
-    order = draws.uniform(count).argsort()
+    """For each of this rank's samples another one of all ranks' samples, each once: int64 ``[B]``."""
+    order = draws.shared(count * ranks.world()[1]).argsort()
     other = torch.empty_like(order)
     other[order] = order.roll(1)
-    return other
+    return ranks.local(other)
