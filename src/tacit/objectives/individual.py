@@ -110,7 +110,7 @@ class RobustGlobal(Objective):
         return Individual(loss, log_mean, slope.detach().mean(1).clamp(-SLOPE, SLOPE))
 
 
-class RobustAcross(Objective):
+class RobustAcross(RobustGlobal):
     """:class:`RobustGlobal` between two parts of each sample: the anchors of one side against the other side's samples.
 
     For anchor i of one side with temperature tau_i and its cosines c_ij to the other side's samples, with
@@ -140,14 +140,6 @@ class RobustAcross(Objective):
     Warns:
         UserWarning: if rho is more than 0.9 log m.
     """
-
-    crosses: ClassVar[Crossing] = "gather"
-
-    def __init__(self, gamma: float = 0.8, rho: float = 0.4) -> None:
-        super().__init__()
-        _check(gamma, rho)
-        self.gamma = gamma
-        self.rho = rho
 
     def forward(self, z1: Tensor, z2: Tensor, tau: Tensor, log_s: Tensor) -> Tensor:
         return self.individual(z1, z2, tau, log_s).loss.sum(0).mean()

@@ -71,7 +71,7 @@ class Dropout(nn.Module):
         return x * kept / (1 - self.p)
 
 
-class TokenDropout(nn.Module):
+class TokenDropout(Dropout):
     """:class:`Dropout` for tokens that may be padded: neither these numbers nor those of later draws depend on the
     padding.
 
@@ -83,12 +83,6 @@ class TokenDropout(nn.Module):
     Raises:
         ValueError: for a probability outside [0, 1).
     """
-
-    def __init__(self, p: float = 0.1) -> None:
-        super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"dropout is a probability in [0, 1), not {p}")
-        self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.p:
