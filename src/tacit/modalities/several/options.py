@@ -51,7 +51,7 @@ def each(
             given[key] = value
             taken.add(key)
         made[name] = found
-    for key, why in refused.items():
+    for key, reason in refused.items():
         if key not in taken:
-            raise why
+            raise reason
     return made
