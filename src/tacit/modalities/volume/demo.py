@@ -1,4 +1,4 @@
-"""The demo: findings of six shapes in heads that were never seen."""
+"""The demo: findings of four shapes in heads that were never seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tacit.modalities.demo import Demo
 from tacit.modalities.volume.synthetic import phantoms
 
 TRAIN, TEST = 1200, 500
-HEADS: dict[str, Any] = {"size": 16, "radius": (0.32, 0.38), "noise": 0.03, "shift": 0.2}
+HEADS: dict[str, Any] = {"size": 16, "radius": (0.32, 0.38), "noise": 0.03, "shift": 0.1, "shapes": 4}
 
 
 def data(seed: int) -> tuple[Any, Any]:
@@ -22,7 +22,7 @@ DEMO = Demo(
     data=data,
     method="simclr",
     encoder="unet",
-    epochs=12,
+    epochs=18,
     batch_size=64,
     options={
         "lr": 2e-3, "temperature": 0.1, "precision": "32-true", "encoder.width": 8, "encoder.depth": 4,
