@@ -17,7 +17,7 @@ def data(seed: int) -> tuple[Any, Any]:
 
 
 DEMO = Demo(
-    title="Sprites in motion: no single frame tells which of eight motions it is of, and what moves does not either.",
+    title="Sprites in motion: what moves, and where, says next to nothing of which of eight motions it is.",
     data=data,
     method="simclr",
     encoder="r3d",
