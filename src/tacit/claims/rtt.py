@@ -52,7 +52,7 @@ def rtt(trial: Trial) -> Result:
         )  # fmt: skip
 
     def measure(run: Run, tasks: str) -> dict[str, Any]:
-        found = {"score": probed(run, train, test, trial.seed)}
+        found: dict[str, Any] = {"score": probed(run, train, test, trial.seed)}
         if tasks == "both":
             found["random encoder"] = probed(run, train, test, trial.seed, run.random_encoder())
             found["told apart, %"] = told_apart(run, test)

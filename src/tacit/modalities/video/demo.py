@@ -7,7 +7,7 @@ from typing import Any
 from tacit.modalities.demo import Demo
 from tacit.modalities.video.synthetic import moving_sprites
 
-TRAIN, TEST = 1500, 800
+TRAIN, TEST = 1000, 600
 
 
 def data(seed: int) -> tuple[Any, Any]:
@@ -21,8 +21,8 @@ DEMO = Demo(
     data=data,
     method="simclr",
     encoder="r3d",
-    epochs=15,
-    batch_size=100,
-    options={"lr": 2e-3, "temperature": 0.1},
+    epochs=12,
+    batch_size=64,
+    options={"lr": 4e-3, "temperature": 0.1, "encoder.width": 12},
     raw="raw pixels",
 )

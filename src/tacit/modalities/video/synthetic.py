@@ -184,7 +184,7 @@ def _backgrounds(scenes: int, size: int) -> Array:
     line = np.arange(size) / size
     y, x = line[:, None], line[None]
     shape = (scenes, 3, 1, 1)
-    made = 60 + random.uniform(-25, 25, shape) + random.uniform(-25, 25, shape) * (x - 0.5)
+    made: Array = 60 + random.uniform(-25, 25, shape) + random.uniform(-25, 25, shape) * (x - 0.5)
     for _ in range(2):
         across, down = random.uniform(-2, 2, shape), random.uniform(-2, 2, shape)
         made = made + 15 * np.sin(2 * np.pi * (across * x + down * y + random.uniform(0, 1, shape)))
