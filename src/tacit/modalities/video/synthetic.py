@@ -1,7 +1,7 @@
 """Sprites that move: what each is, how it moves and where it is in every frame, exactly.
 
-What a sprite is and how it moves are drawn independently, no single frame tells the motion, and colours, sizes,
-starting angles and backgrounds say nothing of either.
+What a sprite is and how it moves are drawn independently, a single frame tells next to nothing of the motion, and
+colours, angles and backgrounds say nothing of either.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def moving_sprites(
     random = np.random.default_rng([seed, 0x5B217E])
     identity, motion = random.integers(0, len(IDENTITIES), count), random.integers(0, len(MOTIONS), count)
     time = np.arange(frames) - (frames - 1) / 2
-    middle = size / 2 + random.uniform(-size / 8, size / 8, (count, 1, 2))
+    middle = size / 2 + random.uniform(-size / 6, size / 6, (count, 1, 2))
     heading, turn = random.uniform(0, 2 * np.pi, (count, 1)), random.uniform(0, 2 * np.pi, (count, 1))
     sense = random.choice([-1.0, 1.0], (count, 1))
     phase = 2 * np.pi * (time / random.uniform(7, 11, (count, 1)) + random.uniform(0, 1, (count, 1)))
@@ -184,7 +184,7 @@ def _backgrounds(scenes: int, size: int) -> Array:
     line = np.arange(size) / size
     y, x = line[:, None], line[None]
     shape = (scenes, 3, 1, 1)
-    made = 60 + random.uniform(-25, 25, shape) + random.uniform(-25, 25, shape) * (x - 0.5)
+    made: Array = 60 + random.uniform(-25, 25, shape) + random.uniform(-25, 25, shape) * (x - 0.5)
     for _ in range(2):
         across, down = random.uniform(-2, 2, shape), random.uniform(-2, 2, shape)
         made = made + 15 * np.sin(2 * np.pi * (across * x + down * y + random.uniform(0, 1, shape)))
