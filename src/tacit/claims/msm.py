@@ -22,7 +22,7 @@ TRAIN, LABELLED, TEST, POINTS = 120, 10, 20, 1200
 FITTED = 6000
 """Points that the probe is fitted to, of the labelled rooms."""
 OPTIONS: dict[str, Any] = {
-    "steps": 150, "batch_size": 8, "lr": 2e-3, "data.scaling": "all", "data.points": POINTS, "encoder.cell": 0.1,
+    "steps": 55, "batch_size": 8, "lr": 2e-3, "data.scaling": "all", "data.points": POINTS, "encoder.cell": 0.1,
     "precision": "32-true", "watch_every": 1000, "checkpoint_every": 1000,
 }  # fmt: skip
 

@@ -55,11 +55,11 @@ def shelf(random: Random) -> list[Surface]:
 
 
 def lamp(random: Random) -> list[Surface]:
-    """A foot, a pole and a shade."""
+    """A foot, a pole and a shade with a lid."""
     height, foot = random.uniform(0.7, 1.2), random.uniform(0.15, 0.25)
     low, high, tall = random.uniform(0.2, 0.32), random.uniform(0.08, 0.18), random.uniform(0.2, 0.35)
-    pole = tube("pole", 0.02, 0.02, height)
-    return [disc("foot", foot), pole, tube("shade", low, high, tall).moved((0, 0, height - tall / 2))]
+    pole, lid = tube("pole", 0.02, 0.02, height), disc("shade", high).moved((0, 0, height))
+    return [disc("foot", foot), pole, lid, tube("shade", low, high, tall).moved((0, 0, height - tall))]
 
 
 def mug(random: Random) -> list[Surface]:
