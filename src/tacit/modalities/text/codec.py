@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,9 @@ def codec_of(stored: Tokenizing) -> Codec:
         OptionError: if it cannot be read.
         MissingExtra: without the library that it needs.
     """
-    name = stored if isinstance(stored, str) else stored.get("huggingface")
-    return from_name(name) if isinstance(name, str) else from_json(dict(cast("dict[str, Any]", stored)))
+    if isinstance(stored, str):
+        return from_name(stored)
+    return from_name(stored["huggingface"]) if "huggingface" in stored else from_json(stored)
 
 
 def from_json(stored: dict[str, Any]) -> Codec:
