@@ -271,7 +271,7 @@ def test_lengths_follow_from_the_data_where_nothing_is_said() -> None:
 def test_the_axes_of_arrays_are_told_by_their_sizes(layout: str) -> None:
     x = array()
     given = x if layout == "TCHW" else x.transpose(0, 1, 3, 4, 2)
-    assert recognised(given) == ["video"]
+    assert recognised(given)[0] == "video"
     for data in (given, torch.from_numpy(np.ascontiguousarray(given)), list(given)):
         assert np.array_equal(clip(open_source(data, window=8), 1), x[1].transpose(0, 2, 3, 1))
     one = open_source(given[0], "video", window=8)
