@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from tacit.errors import OptionError
+from tacit.sources import as_labels
 
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 """Folders of these names are parts of a data set and no classes."""
@@ -42,3 +48,36 @@ def named_parts(names: Sequence[str], pattern: str) -> dict[str, list[str]]:
         for part in wanted:
             found[part].append(match[part])
     return found
+
+
+def known_of(
+    names: Sequence[str],
+    given: tuple[Any, Any],
+    count: int,
+    kept: Sequence[int],
+    pattern: str | None,
+    where: str,
+    least: int = 1,
+) -> tuple[Tensor | None, list[str] | None, Tensor | None]:
+    """Labels, classes and groups of files: those given, those in their names, or those of their folders.
+
+    Args:
+        names: of the files that could be read.
+        given: labels (and groups), one for each of ``count`` files, or None.
+        count: how many files there were.
+        kept: which of them could be read.
+        pattern: see :func:`named_parts`.
+        where: what messages call the data.
+        least: how many files a folder must hold to be a class.
+    """
+    y, groups = given
+    if y is not None:
+        at = torch.tensor(kept)
+        labels, classes = as_labels(y, count, where)
+        grouped = None if groups is None else as_labels(groups, count, f"groups of {where}")[0][at]
+        return labels[at], classes, grouped
+    found = named_parts(names, pattern) if pattern is not None else {}
+    if pattern is None and (own := own_folders(names)) is not None and min(Counter(own).values()) >= least:
+        found = {"label": own}
+    label, group = (as_labels(found[n], len(names), where) if n in found else (None, None) for n in ("label", "group"))
+    return label[0], label[1], group[0]

@@ -14,8 +14,8 @@ from torch import Tensor
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.caches import cache_folder
-from tacit.modalities.looking import ARRAYS, Claim, ending_of, path_of, shape_of, shown
-from tacit.modalities.naming import named_parts, own_folders
+from tacit.modalities.looking import ARRAYS, Claim, are_paths, ending_of, path_of, shape_of, shown
+from tacit.modalities.naming import known_of
 from tacit.modalities.video.arrays import CHANNELS, LAYOUTS, channels_last, load_array, read_arrays
 from tacit.modalities.video.decode import ENDINGS
 from tacit.modalities.video.files import read_files
@@ -124,7 +124,7 @@ def open_source(
     }  # fmt: skip
     x, y, groups = unpacked(data)
     path = path_of(x)
-    if _are_paths(x) or (path is not None and path.suffix.lower() not in ARRAYS):
+    if are_paths(x) or (path is not None and path.suffix.lower() not in ARRAYS):
         if y is not None and pattern is not None:
             raise OptionError("pattern takes labels from the files' paths: give it or labels, not both")
         if layout is not None:
@@ -135,7 +135,7 @@ def open_source(
             cache=cache_folder(cache), memory=memory, progress=progress,
         )  # fmt: skip
         named = [called[i] for i in kept]
-        labels, classes, grouped = _known_of(named, y, groups, len(paths), kept, pattern, where)
+        labels, classes, grouped = known_of(named, (y, groups), len(paths), kept, pattern, where)
         kind = "folder" if isinstance(x, (str, os.PathLike)) else "files"
         facts: dict[str, Any] = {"kind": kind, "path": where, "fps": rates}
         by = "path"
@@ -214,23 +214,3 @@ def _reading(again: dict[str, Any], clip: int, store: Frames, kind: str) -> dict
         if height == width:
             made["image_size"] = height
     return made
-
-
-def _are_paths(x: Any) -> bool:
-    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(item, (str, os.PathLike)) for item in x)
-
-
-def _known_of(
-    names: Sequence[str], y: Any, groups: Any, count: int, kept: list[int], pattern: str | None, where: str
-) -> tuple[Tensor | None, list[str] | None, Tensor | None]:
-    """Labels, classes and groups of videos in files: those given, those in their names, or those of their folders."""
-    at = torch.tensor(kept)
-    if y is not None:
-        labels, classes = as_labels(y, count, where)
-        grouped = None if groups is None else as_labels(groups, count, f"groups of {where}")[0][at]
-        return labels[at], classes, grouped
-    found = named_parts(names, pattern) if pattern is not None else {}
-    if pattern is None and (own := own_folders(names)) is not None:
-        found = {"label": own}
-    label, group = (as_labels(found[n], len(names), where) if n in found else (None, None) for n in ("label", "group"))
-    return label[0], label[1], group[0]

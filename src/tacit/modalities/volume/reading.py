@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tacit.console import Bar
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
-from tacit.modalities.looking import ARRAYS, Claim, ending_of, endings_in, path_of, shape_of, shown
-from tacit.modalities.naming import named_parts, own_folders
+from tacit.modalities.looking import ARRAYS, Claim, are_paths, ending_of, endings_in, path_of, shape_of, shown
+from tacit.modalities.naming import known_of
 from tacit.modalities.volume.arrays import loaded, stacked
 from tacit.modalities.volume.decode import NIFTI, Scan, Unreadable
 from tacit.modalities.volume.dicom import ENDING, has_preamble
@@ -127,7 +126,7 @@ def open_source(
     names: list[str] | None
     skipped: list[tuple[str, str]]
     one_array = path is not None and path.suffix.lower() in ARRAYS and path.is_file() and y is None
-    if one_array or (path is None and not _are_paths(x)):
+    if one_array or (path is None and not are_paths(x)):
         if pattern is not None:
             raise OptionError(f"pattern is for files, which {shown(x)} is not")
         where = f"'{path}'" if one_array else shown(x)
@@ -152,9 +151,11 @@ def open_source(
         scans, bad = _looked(names, openers, where)
         gap_found, size_found = _agreed(scans, names, gap, sides, where)
         store, kept = _filled(scans, names, (gap_found, size_found), finished, where, room, bad, progress)
-        labels, classes, grouped = _known_of(names, (y, groups), kept, pattern, where)
+        left = [names[i] for i in kept]
+        # a folder for each patient makes no classes
+        labels, classes, grouped = known_of(left, (y, groups), len(names), kept, pattern, where, least=2)
         skipped = sorted([*skipped, *((names[i], reason) for i, reason in bad.items())])
-        names, by = [names[i] for i in kept], "path"
+        names, by = left, "path"
         facts = {"kind": "folder" if path is not None and path.is_dir() else "files", "path": where}
     again |= {"size": tuple(size_found)} | ({} if gap_found is None else {"spacing": gap_found})
     facts |= {"channels": store.shape[1], "stored": list(size_found), "spacing": gap_found, "reading": again}
@@ -174,10 +175,6 @@ def _threes(
     if sides is not None and not (len(sides) == 3 and all(n >= 1 for n in sides)):
         raise OptionError(f"size must be a positive number of voxels, or three of them for D, H and W, not {size!r}")
     return gap, sides
-
-
-def _are_paths(x: Any) -> bool:
-    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(item, (str, os.PathLike)) for item in x)
 
 
 def _looked(
@@ -267,22 +264,3 @@ def _filled(
         first = order[0]
         raise DataError(f"none of the {len(names)} volumes of {where} can be read; '{names[first]}': {bad[first]}")
     return store, kept
-
-
-def _known_of(
-    names: Sequence[str], given: tuple[Any, Any], kept: list[int], pattern: str | None, where: str
-) -> tuple[Tensor | None, list[str] | None, Tensor | None]:
-    """Labels, classes and groups: those given, those in the names, or those of class folders, which hold two volumes
-    each at least (a folder for each patient makes no classes)."""
-    y, groups = given
-    at = torch.tensor(kept)
-    if y is not None:
-        labels, classes = as_labels(y, len(names), where)
-        grouped = None if groups is None else as_labels(groups, len(names), f"groups of {where}")[0][at]
-        return labels[at], classes, grouped
-    left = [names[i] for i in kept]
-    found = named_parts(left, pattern) if pattern is not None else {}
-    if pattern is None and (own := own_folders(left)) is not None and min(Counter(own).values()) > 1:
-        found = {"label": own}
-    label, group = (as_labels(found[n], len(left), where) if n in found else (None, None) for n in ("label", "group"))
-    return label[0], label[1], group[0]
