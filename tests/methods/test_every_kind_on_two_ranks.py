@@ -31,10 +31,12 @@ SMALL = {"hidden": 16, "out": 12, "norm": "layer"}
 TINY = {"width": 16, "depth": 1, "heads": 2}
 ABSENT = {"dropout": 0.0}
 """Drawn by the network itself, and so different in each process; timedrl lives by it and draws its own."""
-LINES = np.random.default_rng(0).normal(size=(2, 24, 3, 256)).astype(np.float32)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rebar": {"length": 8, "candidates": 4, "mask": 3, "retriever_epochs": 2, "retriever_width": 8},
+}
+LINES = np.random.default_rng(0).normal(size=(2, 24, 3, 48)).astype(np.float32)
 OWN_DATA: dict[str, tuple[Any, dict[str, Any]]] = {
     "frame-projections": (LINES[0], {}),
-    "rebar": (LINES[0], {}),
     "collossl": ({"wrist": LINES[0], "chest": LINES[1]}, {"parts": {"wrist": "series", "chest": "series"}}),
 }
 """For methods that do not take any data of their kind."""
@@ -65,6 +67,7 @@ def built(kind: str, name: str) -> tuple[Method, Any, Any]:
             continue
         made[key] = value
     options = {key: value for key, value in (SMALL | absent).items() if key in parameters(cls, skip=1)}
+    options |= OPTIONS.get(name, {})
     method = without_batch_statistics(cls(package.make_encoder(encoder_name, spec, **made), **options))
     method.sized(len(source))
     if cls.uses_labels:

@@ -121,12 +121,12 @@ def test_frame_projections_is_the_sum_of_the_definition() -> None:
     for i in range(12):
         near = [float((both[i] @ both[j] / 0.15).exp().detach()) for j in range(12)]
         total -= torch.tensor(near[(i + 6) % 12] / (sum(near) - near[i])).log().item() / 12
-    assert float(losses["fourier-wavelet"]) == pytest.approx(total, rel=1e-4)
+    assert losses["fourier-wavelet"].item() == pytest.approx(total, rel=1e-4)
     predicted = sum(
         float((method.predictors[n](e["time"]) - e[n]).abs().sum().detach()) / 6  # type: ignore[index]
         for n in ("fourier", "wavelet")
     )
-    assert float(losses["predicted"]) == pytest.approx(predicted, rel=1e-4)
+    assert losses["predicted"].item() == pytest.approx(predicted, rel=1e-4)
 
 
 def test_mappers_learn_beside_the_encoders_and_never_move_them() -> None:

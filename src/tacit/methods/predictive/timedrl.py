@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,9 @@ from tacit.errors import OptionError
 from tacit.methods.base import Method
 from tacit.objectives.predictive import NegativeCosine
 from tacit.objectives.reconstruction import MaskedError
-from tacit.parts.heads import Dropout, TokenDropout
+from tacit.parts.heads import Dropout, Norm, TokenDropout, mlp
 from tacit.parts.levels import LevelEncoder
 from tacit.registry import register
-from tacit.views.base import join
 
 
 @register(
@@ -44,6 +43,7 @@ class TimeDRL(Method):
         dropout: in both heads, in [0, 1).
         stop_gradient: whether the gradient into the other pass is stopped, without which the vectors of whole series
             collapse.
+        norm: normalisation in the predictor.
 
     Raises:
         OptionError: for an encoder without two levels or without dropout, or an impossible value.
@@ -60,6 +60,7 @@ class TimeDRL(Method):
         target: Literal["given", "seen"] = "given",
         dropout: float = 0.1,
         stop_gradient: bool = True,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__(encoder)
         if not isinstance(encoder, LevelEncoder):
@@ -73,26 +74,26 @@ class TimeDRL(Method):
         self.weight, self.target, self.stop_gradient = weight, target, stop_gradient
         width = encoder.width
         self.restorer = nn.Sequential(TokenDropout(dropout), nn.Linear(width, encoder.target_dim))
-        inner = max(1, width // 2)
-        self.predictor = nn.Sequential(
-            nn.Linear(width, inner), nn.BatchNorm1d(inner), nn.ReLU(), Dropout(dropout), nn.Linear(inner, width)
-        )
+        *inner, last = mlp([width, max(1, width // 2), width], norm)
+        self.predictor = nn.Sequential(*inner, Dropout(dropout), last)
         self.restoring, self.objective = MaskedError(normalise=False), NegativeCosine()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        views: list[dict[str, Any]] = [{k: v[k] for k in ("x", "length") if k in v} for v in batch["views"][:2]]
-        passes = join(views * (3 - len(views)))
         encoder = self.encoder
         assert isinstance(encoder, LevelEncoder)
-        found = encoder.levels(passes["x"], passes.get("length"))
-        wanted = found.given if self.target == "given" else found.seen
-        valid = found.valid
-        if valid is None:
-            valid = torch.ones(wanted.shape[:2], dtype=torch.bool, device=wanted.device)
-        first, second = found.whole.chunk(2)
-        other = torch.cat((second, first))
-        contrast = self.objective(self.predictor(found.whole), other.detach() if self.stop_gradient else other) / 2
+        views = batch["views"][:2]
+        # one after the other, so that what is dropped of a sample does not depend on how a batch is spread over ranks
+        passes = [encoder.levels(view["x"], view.get("length")) for view in (views[0], views[-1])]
+        restoring, contrast = [], []
+        for found, other in zip(passes, reversed(passes), strict=True):
+            wanted = found.given if self.target == "given" else found.seen
+            valid = found.valid
+            if valid is None:
+                valid = torch.ones(wanted.shape[:2], dtype=torch.bool, device=wanted.device)
+            restoring.append(self.restoring(self.restorer(found.patches), wanted.float(), valid))
+            target = other.whole.detach() if self.stop_gradient else other.whole
+            contrast.append(self.objective(self.predictor(found.whole), target))
         return {
-            "restoring": self.restoring(self.restorer(found.patches), wanted.float(), valid),
-            "contrast": self.weight * contrast,
+            "restoring": torch.stack(restoring).mean(),
+            "contrast": self.weight * torch.stack(contrast).mean() / 2,
         }

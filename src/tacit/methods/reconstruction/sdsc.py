@@ -13,8 +13,9 @@ from tacit.errors import OptionError
 from tacit.methods.base import Method
 from tacit.objectives.signals import NegativePearson, SignalDice, centred
 from tacit.objectives.supcon import SupCon
+from tacit.parts import ranks
 from tacit.parts.draws import Draws
-from tacit.parts.heads import mlp
+from tacit.parts.heads import Norm, mlp
 from tacit.parts.lengths import inside
 from tacit.parts.spans import geometric_spans
 from tacit.parts.tokens import TokenEncoder, encoded, pooled, tokens_of
@@ -40,8 +41,7 @@ class SDSC(Method):
     compared by SDSC.
 
     The frame is SimMTM (Dong et al. 2023); the paper changes its distance alone. Series are restored at zero mean and
-    unit variance each, so that a sign means something; what the encoder sees is left as it is. Neighbours are those on
-    the same process.
+    unit variance each, so that a sign means something; what the encoder sees is left as it is.
 
     Args:
         encoder: one that cuts a series into tokens of some steps each (``patch``).
@@ -53,6 +53,7 @@ class SDSC(Method):
         span: steps masked in a row, on average.
         temperature: of both the contrast and the weights.
         out: width of the projection that nearness is measured in.
+        norm: normalisation in the projector.
         weighted: whether the terms have learned weights, ``L / 2p^2 + log(1 + p^2)`` each, as in the authors' code.
 
     Raises:
@@ -76,6 +77,7 @@ class SDSC(Method):
         span: float = 3.0,
         temperature: float = 0.2,
         out: int = 128,
+        norm: Norm = "batch",
         weighted: bool = True,
     ) -> None:
         super().__init__(encoder)
@@ -88,7 +90,7 @@ class SDSC(Method):
             raise OptionError(f"copies must be at least 1, not {copies}")
         geometric_spans(1, 1, 1, share, span, Draws.seeded(0))  # raises for what cannot be
         self.copies, self.share, self.span, self.temperature = copies, share, span, temperature
-        self.projector = mlp([self.dim, self.dim, out])
+        self.projector = mlp([self.dim, self.dim, out], norm)
         self.decoder = nn.Linear(self.dim, encoder.target_dim)
         dice = SignalDice(alpha, scaled=scaled)
         distances: dict[str, nn.Module] = {
@@ -135,16 +137,27 @@ class SDSC(Method):
             found = found.masked_fill(~tokens.valid[..., None], 0)
         z = self.projector(pooled(found, tokens.valid))
         near = F.normalize(z.float(), dim=1)
-        nearness = near[:count] @ near.T / self.temperature
-        own = torch.eye(count, len(near), dtype=torch.bool, device=x.device)
-        weight = nearness.masked_fill(own, -torch.inf).softmax(1).to(found.dtype)
-        made = self.decoder((weight @ found.flatten(1)).view(count, *found.shape[1:]))
+        everyone = gathered(found)
+        rank, rows = ranks.world()[0], torch.arange(count, device=x.device)
+        nearness = near[:count] @ ranks.gather(near).T / self.temperature
+        nearness = nearness.index_put((rows, rows + rank * len(near)), nearness.new_tensor(-torch.inf))
+        weight = nearness.softmax(1).to(found.dtype)
+        mixed = (weight @ everyone.flatten(1)).view(count, *everyone.shape[1:])[:, : found.shape[1]]
+        made = self.decoder(mixed)
         lines = made.unflatten(2, (channels, -1)).permute(0, 2, 1, 3).flatten(2)[..., :steps]
         known = inside(view["length"], steps)[:, None] if "length" in view else None
         target = centred(x.float(), known)
         real = steps if known is None else known.sum(2, keepdim=True)
         scale = (target.square().sum(2, keepdim=True) / real + 1e-5).sqrt()
         return z.unflatten(0, (-1, count)), target / scale, lines, known
+
+
+def gathered(tokens: Tensor) -> Tensor:
+    """Tokens of all ranks, of which each may have padded its own to another length: ``[R * B, N, D]``."""
+    if ranks.world()[1] == 1:
+        return tokens
+    longest = int(ranks.gather(torch.tensor([tokens.shape[1]], device=tokens.device)).max())
+    return ranks.gather(F.pad(tokens, (0, 0, 0, longest - tokens.shape[1])))
 
 
 class Error(nn.Module):
