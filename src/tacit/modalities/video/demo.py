@@ -8,11 +8,14 @@ from tacit.modalities.demo import Demo
 from tacit.modalities.video.synthetic import moving_sprites
 
 TRAIN, TEST = 1000, 600
+SIZE, FRAMES = 16, 12
 
 
 def data(seed: int) -> tuple[Any, Any]:
     """Training and test videos, each with the motion in it."""
-    train, test = moving_sprites(TRAIN, 2 * seed), moving_sprites(TEST, 2 * seed + 1)
+    train, test = (
+        moving_sprites(count, 2 * seed + part, size=SIZE, frames=FRAMES) for part, count in enumerate((TRAIN, TEST))
+    )
     return (train.x, train.motion), (test.x, test.motion)
 
 
@@ -21,7 +24,7 @@ DEMO = Demo(
     data=data,
     method="simclr",
     encoder="r3d",
-    epochs=12,
+    epochs=40,
     batch_size=64,
     options={"lr": 4e-3, "temperature": 0.1, "encoder.width": 12},
     raw="raw pixels",
