@@ -188,6 +188,7 @@ class TextTransformer(TokenNet):
     """
 
     normalise_targets = False
+    codes: Tensor
 
     def __init__(self, spec: Spec, *, width: int = 128, depth: int = 3, heads: int = 4, dropout: float = 0.0) -> None:
         _check_dropout(dropout)

@@ -61,6 +61,9 @@ class HuggingFace(nn.Module):
             vocabulary than the tokenizer.
     """
 
+    before: Tensor
+    after: Tensor
+
     def __init__(self, model: Any, spec: Spec, pooling: Pooling = "mean") -> None:
         super().__init__()
         name = type(model).__name__
