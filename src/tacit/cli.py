@@ -95,6 +95,7 @@ def build_parser() -> Parser:
     p.add_argument("-o", "--out", metavar="FILE", required=True, help="ends in .parquet, .csv or .npz")
     p.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at a time (default: 256)")
     p.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    _reading(p)
 
     p = verb(
         "evaluate",
@@ -110,6 +111,7 @@ def build_parser() -> Parser:
     )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the bootstrap (default: 0)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
+    _reading(p)
 
     p = verb(
         "report",
@@ -150,6 +152,18 @@ def build_parser() -> Parser:
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _reading(p: argparse.ArgumentParser) -> None:
+    """What every verb that only reads data takes."""
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.NAME=VALUE",
+        dest="options",
+        help="how the data are read, where not as in the training; may be repeated",
+    )
 
 
 def _training(p: argparse.ArgumentParser) -> None:

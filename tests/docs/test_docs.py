@@ -93,7 +93,7 @@ def test_commands_are_understood(line: str) -> None:
     for option in getattr(args, "options", []):
         key, equals, value = option.partition("=")
         group = key.partition(".")[0]
-        hyper = parameters(registry.find(args.method or DEFAULTS[kind], kind), skip=1)
+        hyper = parameters(registry.find(getattr(args, "method", None) or DEFAULTS[kind], kind), skip=1)
         assert equals
         assert parse(value) != ""
         assert key in (*NAMES, *hyper, "image_size") or ("." in key and group in GROUPS), key

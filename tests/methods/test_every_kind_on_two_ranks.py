@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import tacit
 from tacit import registry
@@ -28,7 +30,16 @@ SHARED = ("simclr", "vicreg", "masked-autoencoder", "jepa")
 SMALL = {"hidden": 16, "out": 12, "norm": "layer"}
 TINY = {"width": 16, "depth": 1, "heads": 2}
 ABSENT = {"dropout": 0.0}
-"""Drawn by the network itself, and so different in each process."""
+"""Drawn by the network itself, and so different in each process; timedrl lives by it and draws its own."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rebar": {"length": 8, "candidates": 4, "mask": 3, "retriever_epochs": 2, "retriever_width": 8},
+}
+LINES = np.random.default_rng(0).normal(size=(2, 24, 3, 48)).astype(np.float32)
+OWN_DATA: dict[str, tuple[Any, dict[str, Any]]] = {
+    "frame-projections": (LINES[0], {}),
+    "collossl": ({"wrist": LINES[0], "chest": LINES[1]}, {"parts": {"wrist": "series", "chest": "series"}}),
+}
+"""For methods that do not take any data of their kind."""
 
 
 def names_for(kind: str) -> list[str]:
@@ -41,25 +52,37 @@ def built(kind: str, name: str) -> tuple[Method, Any, Any]:
     """A small method, its views and its data."""
     torch.manual_seed(0)
     package, cls = modality(kind), registry.find(name)
-    source = open_source(importlib.import_module(f"tacit.modalities.{kind}.synthetic").sample(24, 0), kind)
+    sample = importlib.import_module(f"tacit.modalities.{kind}.synthetic").sample
+    data, reading = OWN_DATA[name] if name in OWN_DATA else (sample(24, 0), {})
+    source = open_source(data, kind, **reading)
     spec = package.spec_of(source)
     wanted = cls.preferred if cls.preferred in package.encoder_names() else None
     encoder_name = wanted or package.default_encoder(spec, tokens=cls.tokens, fast=True)
+    absent = {} if name == "timedrl" else ABSENT
     made: dict[str, Any] = {}
-    for key, value in (TINY | ABSENT).items():
+    for key, value in (TINY | absent).items():
         try:
             package.make_encoder(encoder_name, spec, **made, **{key: value})
         except tacit.TacitError:
             continue
         made[key] = value
-    options = {key: value for key, value in (SMALL | ABSENT).items() if key in parameters(cls, skip=1)}
-    method = cls(package.make_encoder(encoder_name, spec, **made), **options)
+    options = {key: value for key, value in (SMALL | absent).items() if key in parameters(cls, skip=1)}
+    options |= OPTIONS.get(name, {})
+    method = without_batch_statistics(cls(package.make_encoder(encoder_name, spec, **made), **options))
     method.sized(len(source))
     if cls.uses_labels:
         method.labelled(2)
     view = package.evaluation_view(spec)
     method.eval().begin(lambda: once(source, view, torch.device("cpu"), cls.uses_labels))
     return method.train(), package.make_views(cls.recipe, spec), source
+
+
+def without_batch_statistics(module: Method) -> Method:
+    """The same with statistics of each sample, since those of batches are shared by ranks only on GPUs."""
+    for name, child in list(module.named_modules()):
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.set_submodule(name, nn.GroupNorm(1, child.num_features))
+    return module
 
 
 def train(kind: str, name: str, rows: slice) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

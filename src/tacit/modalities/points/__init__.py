@@ -1,0 +1,24 @@
+"""Point clouds: places in space, with normals, colours, intensity or other numbers of each point."""
+
+from tacit.modalities.points.encoders import default_encoder, encoder_names, make_encoder, wrap_encoder
+from tacit.modalities.points.reading import ENDINGS, open_source, recognises
+from tacit.modalities.points.spec import ALONE, NOUN, Spec, spec_of
+from tacit.modalities.points.views import RECIPES, evaluation_view, make_views, raw
+
+__all__ = [
+    "ALONE",
+    "ENDINGS",
+    "NOUN",
+    "RECIPES",
+    "Spec",
+    "default_encoder",
+    "encoder_names",
+    "evaluation_view",
+    "make_encoder",
+    "make_views",
+    "open_source",
+    "raw",
+    "recognises",
+    "spec_of",
+    "wrap_encoder",
+]
