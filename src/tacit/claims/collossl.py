@@ -14,7 +14,7 @@ from tacit.modalities.several.synthetic import ACTIVITIES, Body, body
 from tacit.run import Run
 
 TRAIN, LABELLED, TEST = 1200, 50, 600
-NOISE = 2.0
+NOISE, CONTRAST = 1.0, 0.4
 STAY, LEAVE = (0, 1, 2, 3, 4, 5), (6, 7)
 OPTIONS: dict[str, Any] = {
     "modality": "several", "batch_size": 128, "epochs": 10, "lr": 1e-3, "precision": "32-true", "encoder.width": 32,
@@ -58,8 +58,10 @@ def finetuned(run: Run, encoder: nn.Module, labelled: Body, test: Body) -> float
     seeds=(0, 1, 2, 3, 4),
 )
 def collossl(trial: Trial) -> Result:
-    train, labelled = (body(n, 3 * trial.seed + i, users=STAY, noise=NOISE) for i, n in enumerate((TRAIN, LABELLED)))
-    test = body(TEST, 3 * trial.seed + 2, users=LEAVE, noise=NOISE)
+    train, labelled = (
+        body(n, 3 * trial.seed + i, users=STAY, noise=NOISE, contrast=CONTRAST) for i, n in enumerate((TRAIN, LABELLED))
+    )
+    test = body(TEST, 3 * trial.seed + 2, users=LEAVE, noise=NOISE, contrast=CONTRAST)
     notes: dict[str, Any] = {}
 
     def measure(run: Run) -> float:

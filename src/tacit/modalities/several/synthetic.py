@@ -139,7 +139,13 @@ class Body:
 
 
 def body(
-    count: int, seed: int = 0, *, users: tuple[int, ...] = tuple(range(8)), length: int = 64, noise: float = 0.5
+    count: int,
+    seed: int = 0,
+    *,
+    users: tuple[int, ...] = tuple(range(8)),
+    length: int = 64,
+    noise: float = 0.5,
+    contrast: float = 0.4,
 ) -> Body:
     """People who do one of five things, each with five devices that measure at the same time.
 
@@ -154,6 +160,7 @@ def body(
         users: whose windows, by their numbers.
         length: steps of a window, T.
         noise: standard deviation of the devices' noise, where the motion has about 1.
+        contrast: how far the trunk's sway differs between activities; 0: not at all.
 
     Raises:
         OptionError: without users.
@@ -163,10 +170,8 @@ def body(
     random, fixed = np.random.default_rng([seed, 0xB0D1]), np.random.default_rng(0xAC71)
     harmonics = np.arange(1, 4)
     limbs = len(DEVICES)
-    weight = fixed.dirichlet(np.full(3, 0.5), (ACTIVITIES, 3)) ** 0.5 * np.exp(
-        0.4 * fixed.normal(0, 1, (ACTIVITIES, 3, 1))
-    )
-    phase = fixed.uniform(0, 2 * np.pi, (ACTIVITIES, 3, 3))
+    weight = np.sqrt(1 / 3) * np.exp(contrast * fixed.normal(0, 1, (ACTIVITIES, 3, 3)))
+    phase = fixed.uniform(0, 2 * np.pi, (3, 3)) + contrast * fixed.uniform(-np.pi, np.pi, (ACTIVITIES, 3, 3))
     knocks, late = fixed.integers(1, 3, (limbs, ACTIVITIES, 3)), fixed.uniform(0, 2 * np.pi, (limbs, ACTIVITIES, 3))
     most = max(users) + 1
     person = np.random.default_rng(0x05E2)
