@@ -20,14 +20,15 @@ from tacit.modalities.image.synthetic import scattered_digits
 from tacit.options import parameters
 from tacit.registry import catalogue, find
 
-TRAIN, TEST = 2400, 1200
-DIGITS: dict[str, Any] = {"size": 24, "clutter": 9, "scenes": 64, "scale": (1.8, 2.4)}
+TRAIN, TEST = 2000, 1000
+DIGITS: dict[str, Any] = {"size": 20, "clutter": 5, "scenes": 64, "scale": (1.7, 2.2)}
 OPTIONS: dict[str, Any] = {"lr": 4e-3, "batch_size": 64}
-VIEWS = {"views.flip": 0.0, "views.turn": 15.0, "views.overlay": 5, "views.crop_scale": (0.4, 1.0)}
+VIEWS = {"views.flip": 0.0, "views.turn": 15.0, "views.overlay": 4, "views.crop_scale": (0.4, 1.0)}
 """As in the demo: digits are not to be mirrored, and clutter that changes from view to view cannot stand for them."""
+CONVNET = {"encoder.width": 24}
 SHORT: dict[str, Any] = {"momentum": 0.9, "queue": 1024}
 """For short trainings, where a method has such an option: the papers' values are for a thousand times more steps."""
-TOKENS = {"encoder.width": 96, "encoder.depth": 4, "encoder.heads": 3, "lr": 2e-3}
+TOKENS = {"encoder.patch": 4, "encoder.width": 64, "encoder.depth": 3, "encoder.heads": 2, "lr": 2e-3}
 
 
 def methods() -> list[str]:
@@ -44,6 +45,8 @@ def trained(name: str, seed: int, epochs: int) -> dict[str, Any]:
     options = OPTIONS | {f"method.{k}": v for k, v in SHORT.items() if k in parameters(kind, skip=1)}
     if kind.tokens:
         options |= TOKENS
+    elif not kind.preferred:
+        options |= CONVNET
     if kind.recipe != "plain":
         options |= VIEWS
     learn = tacit.adapt if any(e.name == name for e in catalogue("adaptation")) else tacit.pretrain
@@ -89,7 +92,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--methods", nargs="*", default=methods(), metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=24)
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     if options.json and options.json.exists():

@@ -255,3 +255,20 @@ def test_debug_shows_the_traceback(tacit_command: Callable[..., Outcome]) -> Non
         main(["--debug", "pretrain", "no/such/folder"])
     with pytest.raises(tacit.TacitError):
         main(["pretrain", "no/such/folder", "--debug"])
+
+
+def test_embed_and_evaluate_take_options_of_reading(tacit_command: Callable[..., Outcome], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    data, out = tmp_path / "two.npz", tmp_path / "run"
+    left, right = random.integers(0, 256, (2, 40, 1, 8, 8), dtype=np.uint8)
+    np.savez(data, left=left, right=right, y=np.arange(40) % 2)
+    words = ("--modality", "several", "--steps", 2, "--batch-size", 8, "--set", "encoder.width=8", "--quiet")
+    assert tacit_command("pretrain", data, *words, "--out", out)[0] == 0
+    code, _, said = tacit_command("embed", out, data, "-o", tmp_path / "e.npz", "--set", "data.only=left")
+    assert code == 0, said
+    run = tacit.load(out)
+    with np.load(tmp_path / "e.npz", allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["embedding"], run.embed(run.open({"left": left}, only="left")))
+    assert tacit_command("evaluate", out, data, "-k", 3, "--set", "data.only=right")[0] == 0
+    code, _, said = tacit_command("embed", out, data, "-o", tmp_path / "f.npz", "--set", "lr=1")
+    assert (code, said) == (2, "tacit: --set lr is of no use here; only data.NAME=VALUE is\n")

@@ -140,6 +140,7 @@ DIRECTIVES: dict[str, Callable[[str], str]] = {
     "exports": exports,
     "family": entries.papers,
     "listing": listing,
+    "matrix": lambda _: results.matrix(),
     "module": module,
     "objectives": objectives,
     "options": options,

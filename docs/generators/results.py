@@ -13,7 +13,7 @@ from generators.source import ROOT
 CLAIMS = ROOT / "claims" / "results"
 FIGURES = ROOT / "docs" / "benchmarks"
 SCRIPTS = ROOT / "benchmarks"
-PAGES = {"zoo": "methods.md"}
+PAGES = {"zoo": "methods.md", "matrix": "any-data.md"}
 """Benchmarks whose figures are shown elsewhere."""
 
 
@@ -114,6 +114,36 @@ def zoo(links: dict[str, str]) -> str:
     header = ("method", "encoder", "k-NN %", "linear %", "RankMe", "s", "beats raw and random, every seed", "seeds")
     about = f"{hardware(stored['hardware'])}, {stored['threads']} thread a run."
     return "\n\n".join([about, table(header, [*yardsticks, *(line for _, line in lines)])])
+
+
+def matrix() -> str:
+    """Methods across kinds of data: a table a measure; in each cell the trained encoder and its gain over the better of
+    raw input and a random encoder of its shape, means over the seeds."""
+    path = FIGURES / "matrix.json"
+    if not path.exists():
+        return "No figures are stored yet."
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    rows = stored["rows"]
+    methods, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("method", "modality"))
+    parts = [f"{hardware(stored['hardware'])}, {stored['threads']} thread a run."]
+    for title, measures in (("k-NN accuracy, % (or the kind's score)", ("knn",)), ("Linear probe, %", ("linear",))):
+        lines = []
+        for kind in kinds:
+            own = [row for row in rows if row["modality"] == kind]
+            names = [m for m in own[0]["scores"] if m in measures or (m not in ("knn", "linear") and "knn" in measures)]
+            if names:
+                cells = [_gain([row["scores"][names[0]] for row in own if row["method"] == m]) for m in methods]
+                raw = f"{mean([row['scores'][names[0]]['raw'] for row in own]):.1f}"
+                lines.append((kind if names[0] in measures else f"{kind} ({names[0]})", raw, *cells))
+        parts += [f"**{title}**", table(("", "raw", *methods), lines)]
+    return "\n\n".join(parts)
+
+
+def _gain(cells: list[dict[str, float]]) -> str:
+    if not cells:
+        return "–"
+    gains = [cell["trained"] - max(cell["raw"], cell["random"]) for cell in cells]
+    return f"{mean([cell['trained'] for cell in cells]):.1f} ({mean(gains):+.1f})"
 
 
 def _spread(values: list[float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,31 @@ def load(run: str | Path, encoder: nn.Module | None = None, method: type[Method]
     return Run(run, encoder, method)
 
 
-def embed(run: Run | str | Path, data: Any, out: str | Path, *, batch_size: int = 256, force: bool = False) -> Path:
+def embed(
+    run: Run | str | Path,
+    data: Any,
+    out: str | Path,
+    *,
+    batch_size: int = 256,
+    force: bool = False,
+    reading: Mapping[str, Any] | None = None,
+) -> Path:
     """Write one row a sample, with its path or index, to ``.parquet``, ``.csv`` or ``.npz``, in bounded memory.
+
+    Args:
+        run: the run or its folder.
+        data: what to embed.
+        out: the file to write.
+        batch_size: samples at a time.
+        force: replace the file if it exists.
+        reading: how to read the data, where not as in the training: options of the kind's ``open_source``.
 
     Raises:
         OptionError: for another ending.
         RunError: if ``out`` exists and ``force`` is not set.
     """
     run = run if isinstance(run, Run) else load(run)
-    source = run.open(data, progress=True, once=True)
+    source = run.open(data, progress=True, once=True, **(reading or {}))
     with Bar("embed", total=len(source)) as bar:
         return write_embeddings(
             Path(out), source, run.stream(source, batch_size=batch_size), force=force, report=bar.at
@@ -118,6 +134,8 @@ def evaluate(
     temperature: float = 0.07,
     test_fraction: float = 0.25,
     seed: int = 0,
+    metrics: Sequence[str] = ("knn", "linear"),
+    reading: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """k-NN, linear probe and RankMe of a run's encoder, each beside raw input and a random encoder of the same shape.
 
@@ -129,6 +147,9 @@ def evaluate(
         k, temperature: of the weighted k-NN vote on cosine similarity.
         test_fraction: the part of ``data`` to test on where ``test`` is not given.
         seed: of that split, the probe's validation part and the bootstrap.
+        metrics: where each sample has one class: ``knn``, ``linear``, ``retrieval`` (mean average precision and
+            recall), ``verification`` (equal error rate).
+        reading: how to read the data, where not as in the training: options of the kind's ``open_source``.
 
     Returns:
         plain data: ``knn`` and ``linear`` with ``accuracy``, ``low`` and ``high`` (95% bootstrap) for ``raw``,
@@ -138,11 +159,11 @@ def evaluate(
         ``classes``. Also stored in the run folder as ``evaluation.json``.
     """
     run = run if isinstance(run, Run) else load(run)
-    source = run.open(data, progress=True)
+    source = run.open(data, progress=True, **(reading or {}))
     spaces = _representations(run, source)
     labels = source.labels
     if test is not None:
-        other = run.open(test, progress=True)
+        other = run.open(test, progress=True, **(reading or {}))
         if labels is not None and other.labels is not None and source.classes != other.classes:
             raise OptionError(f"training and test data have different classes: {source.classes} and {other.classes}")
         tested = _representations(run, other)
@@ -165,6 +186,7 @@ def evaluate(
         temperature=temperature,
         seed=seed,
         task=task_of(labels),
+        metrics=metrics,
     )
     if "projection" in spaces:
         try:

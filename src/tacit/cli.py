@@ -95,6 +95,7 @@ def build_parser() -> Parser:
     p.add_argument("-o", "--out", metavar="FILE", required=True, help="ends in .parquet, .csv or .npz")
     p.add_argument("--batch-size", type=int, default=256, metavar="N", help="samples at a time (default: 256)")
     p.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    _reading(p)
 
     p = verb(
         "evaluate",
@@ -105,8 +106,12 @@ def build_parser() -> Parser:
     p.add_argument("data", metavar="DATA", help="data with labels, e.g. a folder with a folder for each class")
     p.add_argument("--test", metavar="DATA", help="data to test on (default: a quarter of DATA)")
     p.add_argument("-k", type=int, default=20, metavar="K", help="neighbours that vote (default: 20)")
+    p.add_argument(
+        "--metrics", default="knn,linear", metavar="A,B", help="of knn, linear, retrieval, verification (knn,linear)"
+    )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the bootstrap (default: 0)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
+    _reading(p)
 
     p = verb(
         "report",
@@ -147,6 +152,18 @@ def build_parser() -> Parser:
     p.add_argument("--out", metavar="RUN", help="the run folder (default: a new one under runs/)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _reading(p: argparse.ArgumentParser) -> None:
+    """What every verb that only reads data takes."""
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="data.NAME=VALUE",
+        dest="options",
+        help="how the data are read, where not as in the training; may be repeated",
+    )
 
 
 def _training(p: argparse.ArgumentParser) -> None:

@@ -45,6 +45,12 @@ def adapt(args: Namespace) -> int:
 
 def _training(args: Namespace) -> dict[str, Any]:
     """The arguments that every verb that trains takes."""
+    names = ("epochs", "steps", "time", "batch_size", "out", "seed", "views", "modality", "resume", "continue_from")
+    return {name: getattr(args, name) for name in (*names, "quiet")} | {"options": _options(args)}
+
+
+def _options(args: Namespace) -> dict[str, Any]:
+    """What was given by ``--set``."""
     from tacit.options import parse
 
     options: dict[str, Any] = {}
@@ -53,8 +59,16 @@ def _training(args: Namespace) -> dict[str, Any]:
         if not equals or not key:
             raise OptionError(f"--set {text} should be --set key=value")
         options[key.strip()] = parse(value.strip())
-    names = ("epochs", "steps", "time", "batch_size", "out", "seed", "views", "modality", "resume", "continue_from")
-    return {name: getattr(args, name) for name in (*names, "quiet")} | {"options": options}
+    return options
+
+
+def _reading(args: Namespace) -> dict[str, Any]:
+    """Options of reading data that were given by ``--set``."""
+    options = _options(args)
+    for key in options:
+        if not key.startswith("data."):
+            raise OptionError(f"--set {key} is of no use here; only data.NAME=VALUE is")
+    return {key.removeprefix("data."): value for key, value in options.items()}
 
 
 def embed(args: Namespace) -> None:
@@ -63,13 +77,15 @@ def embed(args: Namespace) -> None:
     from tacit import api, export
 
     export.check_output(Path(args.out), args.force)
-    print(api.embed(args.run, args.data, args.out, batch_size=args.batch_size, force=args.force))
+    reading = _reading(args)
+    print(api.embed(args.run, args.data, args.out, batch_size=args.batch_size, force=args.force, reading=reading))
 
 
 def evaluate(args: Namespace) -> None:
     from tacit import api
 
-    result = api.evaluate(args.run, args.data, args.test, k=args.k, seed=args.seed)
+    asked = {"k": args.k, "seed": args.seed, "metrics": args.metrics.split(","), "reading": _reading(args)}
+    result = api.evaluate(args.run, args.data, args.test, **asked)
     if args.json:
         print_json(result)
     else:
@@ -138,6 +154,9 @@ def show_evaluation(result: dict[str, Any]) -> None:
     ):
         if key in result:
             table.add_row(title, *(_interval(result[key][name]) for name in names))
+    for key, title in (("retrieval", "mean average precision"), ("verification", "equal error rate")):
+        if key in result:
+            table.add_row(title, *(f"{result[key][name]['value']:.3f}" for name in names))
     if "score" in result:
         rows = [result["score"][name] for name in names]
         shown = (f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in rows)

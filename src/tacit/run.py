@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,12 +15,27 @@ from torch import Tensor, nn
 
 from tacit import registry
 from tacit.data import Source, moved
-from tacit.errors import RunError
+from tacit.errors import OptionError, RunError
 from tacit.files import read_json, write_json
 from tacit.methods.base import Method, embed
 from tacit.modalities import modality, open_source
+from tacit.parts.tokens import TokenEncoder, encoded, tokens_of
 from tacit.tables import read_table
 from tacit.views.base import Views
+
+
+class TokenEmbeddings(NamedTuple):
+    """Embeddings of the real tokens of some data.
+
+    Attributes:
+        x: float32 ``[T, dim]``.
+        sample: position of the sample of each in the data, int64 ``[T]``.
+        position: where each lies in its sample, in [0, 1]: ``[T, k]``.
+    """
+
+    x: Tensor
+    sample: Tensor
+    position: Tensor
 
 
 class Run:
@@ -162,6 +177,29 @@ class Run:
     def embed(self, data: Any, batch_size: int = 256) -> np.ndarray:
         """Embeddings of data: float32 ``[N, dim]``. For files see :func:`tacit.embed`."""
         return torch.cat(list(self.stream(self.open(data), batch_size=batch_size))).numpy()
+
+    def tokens(self, data: Any, batch_size: int = 256) -> TokenEmbeddings:
+        """Embeddings of the single tokens of data: patches, frames, points, columns, words.
+
+        Raises:
+            OptionError: if the run's encoder has no tokens.
+        """
+        if not isinstance(self.encoder, TokenEncoder):
+            raise OptionError(f"encoder {self.config['encoder']['name']} has no tokens to embed; train one that has")
+        source, views, device = self.open(data), self.evaluation_view(), fastest()
+        network = self.encoder.to(device)
+        found = []
+        try:
+            for batch in source.batches(batch_size):
+                with torch.inference_mode():
+                    cut = tokens_of(network, views(moved(batch, device))[0])
+                    z = encoded(network, cut).float()
+                real = torch.ones(z.shape[:2], dtype=torch.bool) if cut.valid is None else cut.valid.cpu()
+                place = cut.position.expand(*z.shape[:2], -1).cpu()
+                found.append((z.cpu()[real], batch["index"].cpu()[real.nonzero()[:, 0]], place[real]))
+        finally:
+            network.cpu()
+        return TokenEmbeddings(*(torch.cat(part) for part in zip(*found, strict=True)))
 
     def predict(self, data: Any, batch_size: int = 256) -> np.ndarray:
         """Probabilities of the classes by a run of ``tacit adapt``: float32 ``[N, classes]``.

@@ -93,7 +93,7 @@ def test_commands_are_understood(line: str) -> None:
     for option in getattr(args, "options", []):
         key, equals, value = option.partition("=")
         group = key.partition(".")[0]
-        hyper = parameters(registry.find(args.method or DEFAULTS[kind], kind), skip=1)
+        hyper = parameters(registry.find(getattr(args, "method", None) or DEFAULTS[kind], kind), skip=1)
         assert equals
         assert parse(value) != ""
         assert key in (*NAMES, *hyper, "image_size") or ("." in key and group in GROUPS), key
@@ -138,10 +138,10 @@ def test_the_readme_lists_every_method() -> None:
 
 
 def test_the_overview_links_every_page() -> None:
-    text = entries.overview()
+    text, pages = entries.overview(), entries.pages()
     for entry in registry.catalogue():
         assert f"[{entry.name}]({entries.path_of(entry)})" in text
-        assert f"catalogue/{entries.path_of(entry)}" in entries.pages()
+        assert f"catalogue/{entries.path_of(entry)}" in pages
 
 
 def test_every_training_setting_is_explained() -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tacit.errors import DataError
-from tacit.evaluation import evaluate, knn_accuracy, linear_probe, rankme, shared_rows, split
+from tacit.errors import DataError, OptionError
+from tacit.evaluation import evaluate, knn_accuracy, linear_probe, rankme, shared_rows, split, suite
+from tacit.evaluation.retrieval import retrieval
+from tacit.evaluation.verification import verification_error
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,29 @@ def test_figures_are_those_of_the_parts(data):
         for row in (knn, linear):
             assert row["low"] <= row["accuracy"] <= row["high"]
     assert result["knn"]["trained"]["low"] > result["knn"]["raw"]["high"]
+
+
+def test_further_metrics_are_those_of_the_parts(data, monkeypatch):
+    train, test, y, truth = data
+    result = evaluate(train, test, y, truth, metrics=("retrieval", "verification"))
+    assert not {"knn", "linear"} & set(result)
+    assert json.loads(json.dumps(result)) == result
+    for name in train:
+        found = retrieval(test[name], truth, train[name], y)
+        row = result["retrieval"][name]
+        assert row["value"] == found.mean_average_precision
+        assert row["low"] <= row["value"] <= row["high"]
+        assert row["recall@5"] == found.recall(5)
+        assert result["verification"][name]["value"] == verification_error(test[name], truth)
+    assert result["retrieval"]["trained"]["low"] > result["retrieval"]["raw"]["high"]
+    monkeypatch.setattr(suite, "PAIRED", 50)
+    few = evaluate(train, test, y, truth, metrics=["verification"])
+    assert few["verification"]["raw"]["value"] == verification_error(test["raw"][:50], truth[:50])
+    assert any("first 50 of" in note for note in few["warnings"])
+    with pytest.raises(OptionError, match="retrieval"):
+        evaluate(train, test, y, truth, metrics=["retrival"])
+    with pytest.raises(OptionError, match="one class"):
+        evaluate(train, test, y * 0.5, truth * 0.5, task="numbers", metrics=["retrieval"])
 
 
 def test_without_labels_only_ranks(data):

@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
 from tacit.errors import DataError
-from tacit.modalities.image import stores
+from tacit.modalities import caches
 from tacit.modalities.image.reading import open_source
 
 
@@ -234,7 +234,7 @@ def test_no_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stores.os, "posix_fallocate", full)
+    monkeypatch.setattr(caches.os, "posix_fallocate", full)
     message = refusal(tmp_path / "images", cache=tmp_path / "cache", memory=0)
     assert "No space left on device" in message
     assert list((tmp_path / "cache").iterdir()) == []

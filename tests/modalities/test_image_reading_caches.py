@@ -10,7 +10,7 @@ import pytest
 import torch
 from written_images import everything, noise, save
 
-from tacit.modalities.image import stores
+from tacit.modalities import caches
 from tacit.modalities.image.reading import open_source
 
 
@@ -72,7 +72,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     if not dead:
         os._exit(0)
     os.waitpid(dead, 0)
-    left = tmp_path / "cache" / f"{stores.PARTIAL}{dead}-abc"
+    left = tmp_path / "cache" / f"{caches.PARTIAL}{dead}-abc"
     left.mkdir(parents=True)
     open_source(tmp_path / "images", cache=tmp_path / "cache", memory=0)
     assert not left.exists()
@@ -81,7 +81,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 def test_memory_decides_between_store_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "images" / "a.png", noise(10, 10, 3))  # 300 bytes: 40% of 750
     for available, expected in ((750, "memory"), (740, "mapped")):
-        monkeypatch.setattr(stores, "available_memory", lambda value=available: value)
+        monkeypatch.setattr(caches, "available_memory", lambda value=available: value)
         source = open_source(tmp_path / "images", cache=tmp_path / "cache")
         assert source.describe()["store"] == expected
     assert open_source(noise(4, 10, 10)).describe()["store"] == "memory"

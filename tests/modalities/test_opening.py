@@ -45,7 +45,7 @@ def test_a_pair_of_images_is_no_image_with_labels() -> None:
     ("data", "said"),
     [
         (np.zeros(200), "ndarray of shape [200]"),
-        (torch.zeros(2, 3, 4, 5, 6), "Tensor of shape [2, 3, 4, 5, 6]"),
+        (torch.zeros(2, 3, 4, 5, 6, 7), "Tensor of shape [2, 3, 4, 5, 6, 7]"),
         ([1, 2, 3], "list of length 3"),
         (7, "int"),
         (__file__, f"'{__file__}'"),

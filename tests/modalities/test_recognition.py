@@ -55,6 +55,17 @@ def test_a_folder_belongs_to_what_most_of_its_files_are(kinds: dict[str, Ending]
     assert ending_of(tmp_path / "a.nii.gz", (".gz", ".nii.gz")) == ".nii.gz"
 
 
+def test_a_folder_belongs_to_the_kind_that_knows_its_layout(kinds: dict[str, Ending], tmp_path: Path) -> None:
+    for name in ("1.wav", "2.wav"):
+        (tmp_path / name).touch()
+    kinds["other"].claim = Claim.SURE
+    assert recognised(tmp_path) == ["sound"]
+    kinds["other"].is_layout = lambda folder: folder == tmp_path  # type: ignore[attr-defined]
+    assert recognised(tmp_path) == ["other"]
+    kinds["scan"].is_layout = lambda folder: True  # type: ignore[attr-defined]
+    assert recognised(tmp_path) == ["sound"]
+
+
 def test_the_surest_kind_is_taken_and_the_others_are_named(kinds: dict[str, Ending]) -> None:
     kinds["other"].claim = Claim.PERHAPS
     assert recognised(3) == ["other"]

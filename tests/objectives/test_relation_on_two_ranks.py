@@ -10,6 +10,7 @@ from tacit.objectives.individual import RobustGlobal
 from tacit.objectives.kernel_infonce import KernelInfoNCE, SpectralContrastive
 from tacit.objectives.learned import Cluster, Gaussian, StudentT
 from tacit.objectives.relation import Relation
+from tacit.objectives.retrieval import CandidateContrast
 from tacit.objectives.supcon import SupCon
 from tacit.objectives.supervisory import Augmentation, GaussianNeighbours, Labels, Neighbours, Pairs, Sum, Walk
 from tacit.parts import ranks
@@ -37,6 +38,7 @@ OBJECTIVES = {
     "decoupled": lambda a, b, rows: Decoupled(0.2, 0.5)(a, b),
     "kernel": lambda a, b, rows: KernelInfoNCE()(a, b),
     "spectral": lambda a, b, rows: SpectralContrastive()(a, b),
+    "candidates": lambda a, b, rows: CandidateContrast(0.2)(a, torch.stack((b, a.flip(1), a * b), 1), Y[rows] % 3),
     "individual": lambda a, b, rows: RobustGlobal()(a, b, TAU[rows], TAU[rows].log()),
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tacit.parts.draws import Draws
-from tacit.parts.spans import cluster_mask, span_starts, spans_from
+from tacit.parts.spans import cluster_mask, geometric_spans, span_starts, spans_from
 
 
 def test_spans_cover_what_their_starts_say() -> None:
@@ -55,3 +56,24 @@ def test_clusters_do_not_know_of_padding_and_may_be_single_tokens() -> None:
     places, _ = cluster_mask(torch.full((3000,), 20), torch.full((3000,), 5), 4, (1, 1), 20, Draws.seeded(6))
     share = torch.bincount(places.flatten(), minlength=20) / 3000
     assert torch.allclose(share, torch.full((20,), 0.25), atol=0.035)
+
+
+def test_geometric_spans_hide_as_much_and_as_long_as_asked() -> None:
+    for share, mean in ((0.5, 3.0), (0.25, 4.0)):
+        hidden = geometric_spans(40, 3, 2000, share, mean, Draws.seeded(7))
+        assert float(hidden.double().mean()) == pytest.approx(share, abs=0.01)
+        assert float(hidden[:, :, 0].double().mean()) == pytest.approx(
+            share, abs=0.15
+        )  # the first step is no exception
+        inner = hidden[:, :, 1:] != hidden[:, :, :-1]
+        ends = (inner & hidden[:, :, :-1]).sum()
+        assert float(hidden[:, :, :-1].sum() / ends) == pytest.approx(mean, rel=0.02)
+        turns = [len(t) for t in "".join("01"[v] for v in hidden[0, 0].long().tolist()).split("0") if t]
+        assert max(turns) > 2 * mean  # their lengths differ
+        assert not torch.equal(hidden[:, 0], hidden[:, 1])
+    wider = geometric_spans(40, 3, 2100, 0.25, 4.0, Draws.seeded(7))
+    assert torch.equal(wider[..., :2000], hidden)
+    with pytest.raises(ValueError, match="at least 2"):
+        geometric_spans(2, 1, 10, 0.5, 1.5, Draws.seeded(0))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        geometric_spans(2, 1, 10, 1.0, 3.0, Draws.seeded(0))

@@ -14,7 +14,7 @@ from tacit.evaluation.continual import average_accuracy_and_forgetting
 from tacit.evaluation.probe import linear_probe
 from tacit.run import Run
 
-STEPS = 120
+STEPS = 90
 OPTIONS = {
     "batch_size": 64,
     "lr": 1e-3,

@@ -21,8 +21,13 @@ from tacit.parts.draws import Draws, mix
 from tacit.run import Run
 
 COUNTS = {"train": 1200, "test": 500}
-SIDE, EPOCHS, BATCH = 20, 16, 100
+SIDE, EPOCHS, BATCH = 20, 32, 100
 KNOWS: dict[str, Any] = {"batch_size": 100, "epochs": 12, "lr": 4e-3, "encoder.width": 16, **GENTLE}
+TRIED = (
+    "16 epochs, and retrieval in the embedding: 28.0 and 27.6, -0.20 [-5.53, +5.13], hardly trained; the triplets pull "
+    "in the projection, which is what the paper's network gives. On another seed 48 epochs gave 46 and 42 there, and "
+    "87 and 89 in the projection, where pairs of tracks alone gave 90."
+)
 ARMS: dict[str, dict[str, Any]] = {
     "intra": {"inter": 0.0, "transitive": 0.0},
     "inter": {"intra": 0.0, "transitive": 0.0},
@@ -63,7 +68,7 @@ def tracks(part: str, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     "sources without them.",
     baseline="intra and inter pairs",
     method="intra, inter and transitive pairs",
-    metric="10-NN accuracy of first frames among other instances' last frames, %",
+    metric="10-NN accuracy of first frames among other instances' last frames, in the projection, %",
     data="1,200 tracks of digits that turn by 90° and shrink, two frames each, 500 tracks of other writers to test; "
     "look-alikes by 12 epochs of simclr on first frames",
     seeds=(0, 1, 2, 3, 4),
@@ -82,16 +87,20 @@ def transitive(trial: Trial) -> Result:
             torch.manual_seed(trial.seed)
             method = Transitive(run_encoder(run), **weights)
             train(method, views[0], views[1], trial.seed)
-            method.encoder.eval()
+            method.eval()
             with torch.no_grad():
-                bank, queries = method.encoder(views[1]).numpy(), method.encoder(views[2]).numpy()
-            found[name] = 100 * knn_accuracy(bank, y, queries, y_test, k=10)
+                inner = [method.encoder(view) for view in views[1:]]
+                outer = [method.projector(z) for z in inner]
+            for where, (bank, queries) in (("", outer), ("_embedding", inner)):
+                found[name + where] = 100 * knn_accuracy(bank.numpy(), y, queries.numpy(), y_test, k=10)
             known = method.partners >= 0
             same = torch.from_numpy(y)[method.partners.clamp_min(0)] == torch.from_numpy(y)[:, None]
             found["purity"] = 100 * float(same[known].float().mean())
             found["neighbours"] = float(known.sum(1).float().mean())
 
     trained(first.numpy(), "simclr", measure, **KNOWS, seed=trial.seed)
+    if trial.seed == 0:
+        found["tried_before"] = TRIED
     return Result(found["both"], found["transitive"], found)
 
 

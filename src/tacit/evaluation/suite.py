@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from tacit.errors import DataError
+from tacit.errors import DataError, OptionError, unknown
 from tacit.evaluation.arrays import Rows, as_labels
 from tacit.evaluation.bootstrap import bootstrap_interval
 from tacit.evaluation.knn import knn_predict
 from tacit.evaluation.probe import linear_probe
 from tacit.evaluation.rankme import spectrum
+from tacit.evaluation.retrieval import recalls, retrieval
 from tacit.evaluation.ridge import as_targets, mean_average_precision, r2, ridge_probe
 from tacit.evaluation.splits import split
+from tacit.evaluation.verification import verification_error
 
-__all__ = ["Task", "evaluate", "shared_rows", "split"]
+__all__ = ["METRICS", "Task", "evaluate", "shared_rows", "split"]
 
 Task = Literal["classes", "numbers", "several"]
+METRICS = ("knn", "linear", "retrieval", "verification")
+"""What can be asked for where each sample has one class; the first two are the default."""
+PAIRED = 5_000
+"""Most test samples whose pairs are compared."""
 
 
 def evaluate(
@@ -31,6 +37,7 @@ def evaluate(
     temperature: float = 0.07,
     seed: int = 0,
     task: Task = "classes",
+    metrics: Sequence[str] = METRICS[:2],
 ) -> dict[str, Any]:
     """k-NN, linear probe and label-free ranks of named representations of the same samples.
 
@@ -42,6 +49,7 @@ def evaluate(
         k, temperature: of the k-NN vote.
         seed: of the probe's validation part and of the bootstrap.
         task: ``classes``: one a sample; ``numbers`` to predict; ``several``: any number of classes at once, booleans.
+        metrics: of :data:`METRICS`, for the task ``classes``.
 
     Returns:
         Plain data that JSON can hold. Always: ``rankme`` {name: value}, ``spectrum`` {name: {stable_rank,
@@ -49,13 +57,20 @@ def evaluate(
         ``n_test`` (0 without a test set) and ``warnings``, a list of sentences.
         With labels also: ``knn`` and ``linear`` {name: {accuracy, low, high}}, shares from 0 to 1 with 95 % bootstrap
         intervals over the test samples (``linear`` also ``l2``); ``classes``, how many there are in training; and
-        ``k`` as used. For the other tasks, in their place: ``score`` {name: {value, low, high, l2}} of a linear probe
-        by ridge regression, ``metric``, what the value is (``R2`` or ``mean average precision``), and ``targets``, how
-        many there are.
+        ``k`` as used. ``retrieval`` {name: {value, low, high, recall@1, recall@5, recall@10}}: mean average precision
+        of finding training samples of a test sample's class; ``verification`` {name: {value}}: equal error rate of
+        telling pairs of test samples of one class from others.
+        For the other tasks, in their place: ``score`` {name: {value, low, high, l2}} of a linear probe by ridge
+        regression, ``metric``, what the value is (``R2`` or ``mean average precision``), and ``targets``, how many
+        there are.
 
     Raises:
         DataError: for empty or non-finite sets, sets of unequal length, or labels that do not fit or are of one class.
+        OptionError: for an unknown metric, or one that needs classes where there are none.
     """
+    for metric in metrics:
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
     train = _named(train_sets, "train")
     test = _named(test_sets, "test") if test_sets else {}
     n_train, n_test = _length(train), _length(test) if test else 0
@@ -85,18 +100,33 @@ def evaluate(
     if set(train) != set(test):
         raise DataError(f"train and test must hold the same names, not {sorted(train)} and {sorted(test)}")
     if task != "classes":
+        if set(metrics) - set(METRICS[:2]):
+            raise OptionError(f"metric {metrics[-1]} needs one class a sample; these labels are {task}")
         return result | _regressed(train, test, y_train, y_test, seed, task)
     labels, truth = as_labels(y_train, n_train, "training labels"), as_labels(y_test, n_test, "test labels")
     notes += _classes_apart(labels, truth)
+    if "verification" in metrics and n_test > PAIRED:
+        notes.append(f"verification compares the first {PAIRED} of {n_test} test samples")
     if k > n_train:
         notes.append(f"k lowered from {k} to {n_train}, the number of training samples")
         k = n_train
-    result.update(knn={}, linear={}, classes=len(np.unique(labels)), k=k)
+    result.update({metric: {} for metric in metrics}, classes=len(np.unique(labels)), k=k)
     for name, rows in train.items():
-        vote = knn_predict(rows, labels, test[name], k, temperature)
-        result["knn"][name] = _score(vote.predictions == truth, seed)
-        probe = linear_probe(rows, labels, test[name], truth, seed=seed)
-        result["linear"][name] = {**_score(probe.predictions == truth, seed), "l2": probe.l2}
+        if "knn" in metrics:
+            vote = knn_predict(rows, labels, test[name], k, temperature)
+            result["knn"][name] = _score(vote.predictions == truth, seed)
+        if "linear" in metrics:
+            probe = linear_probe(rows, labels, test[name], truth, seed=seed)
+            result["linear"][name] = {**_score(probe.predictions == truth, seed), "l2": probe.l2}
+        if "retrieval" in metrics:
+            ranked = retrieval(test[name], truth, rows, labels)
+            precision = ranked.average_precision[~np.isnan(ranked.average_precision)]
+            low, high = bootstrap_interval(precision, seed=seed)
+            value = ranked.mean_average_precision
+            result["retrieval"][name] = {"value": value, "low": low, "high": high, **recalls(ranked)}
+        if "verification" in metrics:
+            some = slice(PAIRED)
+            result["verification"][name] = {"value": verification_error(test[name].take(some), truth[some])}
     return result
 
 

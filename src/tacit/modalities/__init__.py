@@ -6,6 +6,8 @@ A kind's package offers, under these names:
 * ``ENDINGS``: endings of files that are surely of this kind, lower case (``(".wav", ".flac")``)
 * ``recognises(data) -> Claim``: how sure it is that ``data`` (an array, a list, a path whose ending no kind has for
   itself, ...) is of its kind, told without reading much and without importing optional libraries
+* ``is_layout(folder) -> bool``, if the layout of a folder can tell that it is of this kind, whatever the endings of the
+  files in it; may be left out
 * ``open_source(data, **options) -> Source``; all have the options ``progress`` and ``once``
 * ``Spec``: a frozen dataclass of what views and encoders must know of the data (channels, size, statistics), with
   ``as_dict``, ``from_dict``, ``reading`` (options to open other data alike) and ``words`` (for the announcement);
@@ -25,6 +27,7 @@ and has the modules ``plots`` (how the report draws a sample, see :mod:`tacit.mo
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -75,8 +78,8 @@ def open_source(data: Any, kind: str | None = None, **options: Any) -> Source:
 def recognised(data: Any) -> list[str]:
     """The kind that ``data`` is of, and after it those that it could be read as too.
 
-    A file belongs to the kind that has its ending for itself, a folder to the one with the most files in it; anything
-    else to the kind that is surest of it.
+    A file belongs to the kind that has its ending for itself, a folder to the one that knows its layout or has the most
+    files in it; anything else to the kind that is surest of it.
 
     Raises:
         DataError: if there is none, or if several are equally sure.
@@ -87,6 +90,9 @@ def recognised(data: Any) -> list[str]:
         if not path.exists():
             raise DataError(f"there is no file or folder '{path}'")
         if path.is_dir():
+            laid_out = [name for name, kind in kinds.items() if getattr(kind, "is_layout", _never)(path)]
+            if len(laid_out) == 1:
+                return laid_out
             counts = endings_in(path)
             found = {name: sum(counts[e] for e in kind.ENDINGS) for name, kind in kinds.items()}
         else:
@@ -107,6 +113,10 @@ def recognised(data: Any) -> list[str]:
     if len(best) > 1:
         raise _several(data, best)
     return best + [name for name, claim in claims.items() if claim and name not in best]
+
+
+def _never(folder: Path) -> bool:
+    return False
 
 
 def _several(data: Any, kinds: list[str]) -> DataError:

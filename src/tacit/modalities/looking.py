@@ -103,3 +103,8 @@ def shown(data: Any) -> str:
     if isinstance(data, (str, os.PathLike)):
         return f"'{os.fspath(data)!s:.200}'"
     return f"{name} of length {len(data)}" if hasattr(data, "__len__") else name
+
+
+def are_paths(data: Any) -> bool:
+    """Whether data are a list of paths."""
+    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(item, (str, os.PathLike)) for item in data)

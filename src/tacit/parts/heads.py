@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from tacit.parts import ranks
 from tacit.parts.draws import Draws
 
 Norm = Literal["batch", "layer", "none"]
@@ -67,6 +69,30 @@ class Dropout(nn.Module):
             return x
         kept = Draws(device=x.device).uniform(len(x), *x.shape[1:]) >= self.p
         return x * kept / (1 - self.p)
+
+
+class TokenDropout(Dropout):
+    """:class:`Dropout` for tokens that may be padded: neither these numbers nor those of later draws depend on the
+    padding.
+
+    Args:
+        p: probability of dropping a number, in [0, 1).
+
+    Shape: ``[B, N, D]``, unchanged.
+
+    Raises:
+        ValueError: for a probability outside [0, 1).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        batch, count, width = x.shape
+        rank, size = ranks.world()
+        # a generator of its own, token after token, so that more tokens change nothing
+        own = torch.Generator().manual_seed(int(torch.randint(1 << 62, ())))
+        u = torch.rand(count, batch * size, width, generator=own)[:, rank * batch : (rank + 1) * batch]
+        return x * (u >= self.p).to(x.device).transpose(0, 1) / (1 - self.p)
 
 
 def _norm(norm: Norm, width: int, affine: bool) -> list[nn.Module]:

@@ -70,3 +70,27 @@ def cluster_mask(
     first = torch.where(covered.any(1), covered.to(torch.uint8).argmax(1), covered.shape[1])
     score = first + draws.along(batch, width)
     return chosen_first(score, hide, inside(counts, width))
+
+
+def geometric_spans(batch: int, channels: int, width: int, share: float, mean: float, draws: Draws) -> Tensor:
+    """Hidden and seen steps in turns of random length, each channel for itself: bool ``[batch, channels, width]``.
+
+    Hidden turns are geometric with ``mean`` steps, seen ones so long that ``share`` of all is hidden. Padding changes
+    nothing.
+
+    Source: Zerveas et al. 2021, A Transformer-based Framework for Multivariate Time Series Representation Learning,
+    section 3.2.
+
+    Raises:
+        ValueError: for a share outside (0, 1), or turns that would have to be shorter than a step.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the hidden share must lie between 0 and 1, not {share}")
+    if mean * (1 - share) < 1:
+        raise ValueError(f"hidden turns must have at least {1 / (1 - share):.3g} steps on average, not {mean}")
+    # The two-state chain that leaves "hidden" with chance 1/mean is one that, at each step with the chance below, draws
+    # its state afresh: no loop over time is needed.
+    afresh = draws.along(batch, channels, width) < 1 / (mean * (1 - share))
+    state = draws.along(batch, channels, width) < share
+    place = torch.arange(width, device=state.device)
+    return state.gather(2, torch.where(afresh, place, 0).cummax(2).values)

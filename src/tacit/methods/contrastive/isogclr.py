@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from tacit.data import Batch
 from tacit.errors import OptionError, RunError
 from tacit.methods.base import JointEmbedding
-from tacit.objectives.individual import Individual, RobustGlobal
+from tacit.objectives.individual import RobustAcross, RobustGlobal
 from tacit.parts import ranks
 from tacit.parts.heads import Norm, mlp
 from tacit.registry import register
+from tacit.views.bundle import of_two_parts
 
 
 @register(
@@ -29,6 +30,11 @@ class ISogCLR(JointEmbedding):
 
     A temperature rises for samples with many that are alike and sinks for rare ones. With eta=0 temperatures stay
     at ``tau`` and the method is SogCLR. It keeps three numbers for each sample of the data set.
+
+    Where the two views show different parts of a sample, an image and its text (``--views across``), it is the paper's
+    method for two encoders: each part is contrasted with the other part of other samples alone, and each has
+    temperatures and moving averages of its own, those of the second in ``other_temperature`` and ``other_log_s``. The
+    code then has tau=0.01, tau_min=0.005, rho=6 and beta=0.9.
 
     Args:
         encoder: gives ``[B, dim]``.
@@ -50,6 +56,9 @@ class ISogCLR(JointEmbedding):
     log_s: Tensor
     slope: Tensor
     temperature: Tensor
+    other_log_s: Tensor
+    other_slope: Tensor
+    other_temperature: Tensor
 
     def __init__(
         self,
@@ -73,6 +82,7 @@ class ISogCLR(JointEmbedding):
             raise OptionError(f"eta must not be negative and beta lie in (0, 1], not {eta} and {beta}")
         self.projector = mlp([self.dim, hidden, out], norm)
         self.objective = RobustGlobal(gamma, rho)
+        self.across = RobustAcross(gamma, rho)
         self.tau, self.tau_min, self.tau_max, self.eta, self.beta = tau, tau_min, tau_max, eta, beta
         self.sized(0)
 
@@ -80,6 +90,7 @@ class ISogCLR(JointEmbedding):
         """Start every sample at ``tau``, without momentum, and without moving average (``log_s`` is inf)."""
         for name, value in (("log_s", torch.inf), ("slope", 0.0), ("temperature", self.tau)):
             self.register_buffer(name, torch.full((count,), value))
+            self.register_buffer(f"other_{name}", torch.full((count,), value))
 
     def loss(self, batch: Batch) -> Tensor:
         index = batch["index"]
@@ -89,18 +100,29 @@ class ISogCLR(JointEmbedding):
                 "call method.sized(count) before training in a loop of your own"
             )
         projections = self.project(*batch["views"])
+        if of_two_parts(*batch["views"]):
+            return self._between_parts(index, *projections)
         found = self.objective.individual(  # type: ignore[operator]
             *projections, self.temperature[index], self.log_s[index]
         )
         if self.training:
-            self._remember(index, found)
+            self._remember(index, found.log_s, found.slope)
         return found.loss.mean()
 
+    def _between_parts(self, index: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        tau = torch.stack((self.temperature[index], self.other_temperature[index]))
+        before = torch.stack((self.log_s[index], self.other_log_s[index]))
+        found = self.across.individual(first, second, tau, before)
+        if self.training:
+            self._remember(index, found.log_s[0], found.slope[0])
+            self._remember(index, found.log_s[1], found.slope[1], "other_")
+        return found.loss.sum(0).mean()
+
     @torch.no_grad()
-    def _remember(self, index: Tensor, found: Individual) -> None:
+    def _remember(self, index: Tensor, log_s: Tensor, slope: Tensor, side: str = "") -> None:
         """Write the state of the samples of all ranks, the same on each."""
-        index, log_s, slope = (ranks.gather(value) for value in (index, found.log_s, found.slope))
-        self.log_s[index] = log_s.to(self.log_s.dtype)
-        self.slope[index] = (1 - self.beta) * self.slope[index] + self.beta * slope.to(self.slope.dtype)
-        moved = self.temperature[index] - self.eta * self.slope[index]
-        self.temperature[index] = moved.clamp(self.tau_min, self.tau_max)
+        index, log_s, slope = (ranks.gather(value) for value in (index, log_s, slope))
+        kept, momentum, temperature = (getattr(self, side + name) for name in ("log_s", "slope", "temperature"))
+        kept[index] = log_s.to(kept.dtype)
+        momentum[index] = (1 - self.beta) * momentum[index] + self.beta * slope.to(momentum.dtype)
+        temperature[index] = (temperature[index] - self.eta * momentum[index]).clamp(self.tau_min, self.tau_max)

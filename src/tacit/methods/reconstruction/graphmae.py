@@ -35,7 +35,8 @@ class GraphMAE(Method):
 
     Args:
         encoder: an encoder of graphs (:class:`tacit.parts.graphs.NodeEncoder`).
-        ratio: share of the nodes of a batch that is hidden, in (0, 1).
+        ratio: share of the nodes of each graph that is hidden, in (0, 1). The published code takes it of all nodes of a
+            batch together, which would make what a graph loses depend on its company.
         replace: share of the hidden nodes that get another node's features, in [0, 1).
         gamma: how much easy nodes are weighted down, at least 1; only of the cosine error.
         error: ``cosine`` (scaled), or ``squared``, which the paper found worse.
@@ -87,8 +88,8 @@ class GraphMAE(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         graphs: Graphs = batch["views"][0]["x"]
-        if len(graphs.nodes) < 2:
-            raise ValueError("hiding nodes needs at least 2 of them in a batch")
+        if not bool((graphs.sizes() > 1).any()):
+            raise ValueError("hiding nodes needs a graph with at least 2 of them in a batch")
         draws = Draws(device=graphs.device)
         hidden, noisy, other = self._chosen(graphs, draws)
         seen = graphs.nodes.index_copy(0, hidden, self.token.to(graphs.nodes.dtype).expand(len(hidden), -1))
@@ -111,9 +112,21 @@ class GraphMAE(Method):
         )
 
     def _chosen(self, graphs: Graphs, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """Nodes that get the token, nodes that get another's features, and whose."""
-        order = node_numbers(graphs, draws).argsort()
-        count = min(max(1, int(self.ratio * len(order))), len(order) - 1)
-        noisy = int(self.replace * count)
-        other = order[node_numbers(graphs, draws).argsort()[:noisy]]
-        return order[noisy:count], order[:noisy], other
+        """Nodes that get the token, nodes that get another's features, and whose; of each graph its own share."""
+        sizes = graphs.sizes()
+        order, place = _shuffled(graphs, draws)
+        owner = graphs.owner[order]
+        count = (self.ratio * sizes).long().clamp_min(1).clamp_max(sizes - 1)
+        # a share of few nodes is less than one, and so becomes one now and then
+        chance = node_numbers(graphs, draws)[graphs.starts()]
+        few = (self.replace * count + chance).long().clamp_max(count)
+        noisy, masked = place < few[owner], place < count[owner]
+        other = _shuffled(graphs, draws)[0]
+        return order[masked & ~noisy], order[noisy], other[noisy]
+
+
+def _shuffled(graphs: Graphs, draws: Draws) -> tuple[Tensor, Tensor]:
+    """The nodes in random order, graph after graph, ``[V]``, and the place of each in the order of its graph."""
+    order = node_numbers(graphs, draws).argsort()
+    order = order[graphs.owner[order].argsort(stable=True)]
+    return order, torch.arange(len(order), device=order.device) - graphs.starts()[graphs.owner[order]]

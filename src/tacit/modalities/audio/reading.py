@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from tacit.console import Bar
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.audio.decode import ENDINGS, Unreadable, decoded, header, library, resampled
-from tacit.modalities.audio.folders import listed, named_parts
-from tacit.modalities.looking import Claim, ending_of, path_of, shown
+from tacit.modalities.audio.folders import listed
+from tacit.modalities.looking import Claim, are_paths, ending_of, path_of, shown
+from tacit.modalities.naming import known_of
 from tacit.sources import Stored, Stretches, as_labels, unpacked
 
 RATE = 16_000
@@ -82,13 +83,13 @@ def open_source(
     again = {"rate": rate, "mono": mono, "window": window, "stride": stride, "pattern": pattern}
     again = {name: value for name, value in again.items() if value}
     x, y, groups = unpacked(data)
-    if _are_paths(x) or path_of(x) is not None:
+    if are_paths(x) or path_of(x) is not None:
         paths, names, where = listed(x)
         if y is not None and pattern is not None:
             raise OptionError("pattern takes labels from the files' paths: give it or labels, not both")
         items, kept, skipped, rate = _files(paths, names, where, rate, mono, progress)
         names = [names[i] for i in kept]
-        labels, classes, grouped = _known_of(names, [y, groups], len(paths), kept, pattern, where)
+        labels, classes, grouped = known_of(names, (y, groups), len(paths), kept, pattern, where)
         facts: dict[str, Any] = {"kind": "folder" if isinstance(x, (str, os.PathLike)) else "files", "path": where}
         by = "path"
     else:
@@ -113,34 +114,6 @@ def open_source(
         "audio", store, facts, names=names, labels=labels, classes=classes, groups=grouped, skipped=skipped,
         named_by=by,
     )  # fmt: skip
-
-
-def _are_paths(x: Any) -> bool:
-    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(item, (str, os.PathLike)) for item in x)
-
-
-def _known_of(
-    names: Sequence[str], given: Sequence[Any], count: int, kept: list[int], pattern: str | None, where: str
-) -> tuple[Tensor | None, list[str] | None, Tensor | None]:
-    """Labels, classes and groups of files: those given, those in their names, or those of their folders."""
-    y, groups = given
-    at = torch.tensor(kept)
-    if y is not None:
-        labels, classes = as_labels(y, count, where)
-        grouped = None if groups is None else as_labels(groups, count, f"groups of {where}")[0][at]
-        return labels[at], classes, grouped
-    found = named_parts(names, pattern) if pattern is not None else {}
-    if pattern is None:
-        folders = [PurePosixPath(name).parts[:-1] for name in names]
-        own = [next((part for part in reversed(path) if part.lower() not in SPLITS), None) for path in folders]
-        if None not in own and len(set(own)) > 1:
-            found = {"label": [str(part) for part in own]}
-    label, group = (as_labels(found[n], len(names), where) if n in found else (None, None) for n in ("label", "group"))
-    return label[0], label[1], group[0]
-
-
-SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
-"""Folders of these names are parts of a data set and no classes."""
 
 
 def _files(

@@ -24,8 +24,13 @@ DEMO = Demo(
     data=data,
     method="simclr",
     encoder="gru",
-    epochs=15,
+    epochs=50,
     batch_size=64,
-    options={"lr": 2e-3, "temperature": 0.1, "precision": "32-true"},  # bf16 gains a recurrent network nothing
+    options={
+        "lr": 4e-3, "temperature": 0.05, "views.slice.share": (0.3, 0.6),
+        # a person's own pace and level of amounts would tell their views from those of others
+        "views.pace": 1.0, "views.pace.sigma": 0.8, "views.number-noise": 1.0, "views.number-noise.sigma": 1.0,
+        "precision": "32-true",  # bf16 gains a recurrent network nothing
+    },
     raw="counts and averages",
-)
+)  # fmt: skip

@@ -25,6 +25,8 @@ def habits(
     order: float = 0.8,
     week: float = 0.7,
     taste: float = 0.5,
+    pace: float = 0.3,
+    level: float = 0.3,
     first: int = 0,
 ) -> Any:
     """A log of what people do, whose class is their habit: what follows what, and what on which day of the week.
@@ -44,6 +46,7 @@ def habits(
         order: how much of what comes next is ruled by what was before, in [0, 1).
         week: how much the day of the week rules what is done, in [0, 1).
         taste: standard deviation of the logarithm of a person's liking of each kind.
+        pace, level: standard deviations of the logarithms of a person's mean time between events and of the amounts.
         first: number of the first person.
 
     Returns:
@@ -62,14 +65,17 @@ def habits(
     for name, value in (("order", order), ("week", week)):
         if not 0 <= value < 1:
             raise OptionError(f"{name} must be at least 0 and below 1, not {value}")
+    for name, value in (("taste", taste), ("pace", pace), ("level", level)):
+        if value < 0:
+            raise OptionError(f"{name} must not be negative, not {value}")
     follows, days, dear = rules(kinds)
     random = np.random.default_rng([seed, first, 0xE7E275])
     y = random.integers(0, classes, count)
     length = random.integers(events[0], events[1] + 1, count)
     steps = int(length.max())
     liking = np.exp(taste * random.normal(size=(count, kinds)))
-    pace = np.exp(random.normal(np.log(0.6), 0.3, (count, 1)))  # mean days between events
-    time = random.uniform(0, 28, (count, 1)) + (pace * random.exponential(1, (count, steps))).cumsum(1)
+    waiting = np.exp(random.normal(np.log(0.6), pace, (count, 1)))  # mean days between events
+    time = random.uniform(0, 28, (count, 1)) + (waiting * random.exponential(1, (count, steps))).cumsum(1)
     weekday = time.astype(np.int64) % 7
     chance = random.uniform(size=(count, steps))
     kind = np.empty((count, steps), np.int64)
@@ -82,7 +88,7 @@ def habits(
         below = (likely * liking).cumsum(1)
         kind[:, step] = (below < chance[:, step, None] * below[:, -1:]).sum(1)
     amount = np.exp(
-        random.normal(3, 0.3, (count, 1)) + 0.5 * dear[y[:, None], kind] + random.normal(0, 0.5, kind.shape)
+        random.normal(3, level, (count, 1)) + 0.5 * dear[y[:, None], kind] + random.normal(0, 0.5, kind.shape)
     )
     there = np.arange(steps) < length[:, None]
     person, _ = np.nonzero(there)

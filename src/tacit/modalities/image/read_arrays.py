@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from tacit.errors import DataError
+from tacit.modalities.caches import as_tensor, fits
 from tacit.modalities.image.read_pixels import channels_axis
-from tacit.modalities.image.stores import Store, as_tensor, fits
+from tacit.modalities.image.stores import Store
 
 IMAGES = ("x", "X", "images", "data", "arr_0")
 LABELS = ("y", "labels", "targets")

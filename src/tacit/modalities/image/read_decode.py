@@ -16,9 +16,10 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from tacit.errors import DataError
+from tacit.modalities.caches import Cache, as_tensor, fits
 from tacit.modalities.image.read_items import Items
 from tacit.modalities.image.read_pixels import Look, Misfit, Plan, look_at, pixels_of, plan_of
-from tacit.modalities.image.stores import Cache, Store, as_tensor, fits
+from tacit.modalities.image.stores import Store
 
 CHUNK = 64
 SAMPLE = 64
@@ -54,9 +55,9 @@ def decode(
     kept = Cache(cache, key)
     done = kept.load()
     if done is not None:
-        pixels, aspect, facts = done
+        pixels, beside, facts = done
         failures = {int(position): reason for position, reason in facts["failures"].items()}
-        return _result(pixels, aspect, [None] * len(pixels), failures, mapped=True)
+        return _result(pixels, beside["aspect"], [None] * len(pixels), failures, mapped=True)
     run = _Run(items, workers, progress)
     with warnings.catch_warnings():
         # Pillow refuses what would fill the memory (over 179 million pixels) and warns from half of that on
@@ -75,7 +76,7 @@ def decode(
                     return _result(pixels, run.aspect, run.labels, run.failures, mapped=False)
                 with kept.writing(shape, np.dtype(plan.depth)) as writer:
                     run.fill(writer.pixels, plan)
-                    pixels = writer.finish(run.aspect, {"failures": run.failures})
+                    pixels = writer.finish({"aspect": run.aspect}, {"failures": run.failures})
                     return _result(pixels, run.aspect, run.labels, run.failures, mapped=True)
             except Misfit as misfit:  # an image that was not looked at needs more than those that were
                 looks.append(misfit.look)

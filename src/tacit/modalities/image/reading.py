@@ -14,12 +14,13 @@ from torch.utils.data import Dataset, IterableDataset
 
 from tacit.data import Batch, Source
 from tacit.errors import DataError, OptionError
+from tacit.modalities.caches import cache_folder
 from tacit.modalities.image.read_arrays import load_array, store_array
 from tacit.modalities.image.read_decode import Decoded, decode
 from tacit.modalities.image.read_folder import SUFFIXES, Listing, class_folders, list_files, list_folder
 from tacit.modalities.image.read_items import Files, Objects
 from tacit.modalities.image.read_pixels import LAYOUTS
-from tacit.modalities.image.stores import Store, cache_folder
+from tacit.modalities.image.stores import Store
 from tacit.modalities.looking import ARRAYS, Claim, shape_of
 
 

@@ -20,11 +20,11 @@ DEMO = Demo(
     title="Pendulums of five lengths: damping, driver, start and duration say nothing of the length.",
     data=data,
     method="simclr",
-    epochs=10,
+    epochs=18,
     batch_size=64,
     options={
-        "lr": 1e-3, "temperature": 0.1, "encoder.width": 64, "encoder.depth": 2, "views.slice.share": (0.3, 0.7),
-        "precision": "32-true",
+        "lr": 1e-3, "temperature": 0.2, "encoder.width": 64, "encoder.depth": 2, "views.slice.share": (0.3, 0.7),
+        "views.component-mask": 0.0, "precision": "32-true",
     },
     raw="raw trajectory",
 )  # fmt: skip

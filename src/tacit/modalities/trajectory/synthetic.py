@@ -28,6 +28,8 @@ def pendulums(
     steps: tuple[int, int] = (60, 100),
     noise: float = 0.03,
     torque: float = 1.0,
+    policies: tuple[str, ...] = POLICIES,
+    damping: tuple[float, float] = (0.02, 0.8),
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Pendulums of different length and damping, with different drivers and starts.
 
@@ -40,11 +42,13 @@ def pendulums(
         count: number of episodes, N.
         seed: of everything.
         label: which factor is the label: ``length`` (class 0: 0.3 m, the last: 2.7 m, a constant factor from one to the
-            next), ``damping`` (0.02 to 0.8 a second, in the same way) or ``policy`` (one of five drivers).
+            next), ``damping`` (in the same way) or ``policy``.
         classes: number of lengths and of dampings.
         steps: an episode has from so many to so many.
         noise: standard deviation of the measurement, of each of the three numbers.
         torque: strength of the drivers.
+        policies: the drivers that there are, of :data:`POLICIES`.
+        damping: the least and the largest, per second.
 
     Returns:
         what ``open_source`` takes: lists of ``state`` ``[T, 3]``, ``action`` ``[T, 1]`` and ``reward`` ``[T]``, and
@@ -58,11 +62,16 @@ def pendulums(
         raise unknown("factor", label, get_args(Factor))
     if classes < 2 or not 1 <= steps[0] <= steps[1]:
         raise OptionError(f"there must be 2 classes and 1 step at least, not {classes} and {steps!r}")
+    for name in policies:
+        if name not in POLICIES:
+            raise unknown("policy", name, POLICIES)
+    if not policies or not 0 < damping[0] <= damping[1]:
+        raise OptionError(f"there must be a policy, and 0 < low <= high damping, not {policies!r} and {damping!r}")
     random = np.random.default_rng([seed, 0x9E2D])
     which = random.integers(0, classes, (2, count))
-    policy = random.integers(0, len(POLICIES), count)
+    policy = np.array([POLICIES.index(name) for name in policies])[random.integers(0, len(policies), count)]
     rod = np.geomspace(0.3, 2.7, classes)[which[0]]
-    damping = np.geomspace(0.02, 0.8, classes)[which[1]]
+    slowed = np.geomspace(*damping, classes)[which[1]]
     most = steps[1]
     angle, speed = random.uniform(-2.5, 2.5, count), random.normal(0, 1, count)
     white, pace = random.normal(0, 1, (count, most)), random.uniform(5, 25, count)
@@ -77,10 +86,10 @@ def pendulums(
         actions[:, t, 0] = u
         upright = np.abs((angle % (2 * np.pi)) - np.pi)
         rewards[:, t] = -(upright**2 + 0.1 * speed**2 + 0.001 * u**2)
-        angle, speed = swing(angle, speed, u, rod, damping, STEP)
+        angle, speed = swing(angle, speed, u, rod, slowed, STEP)
     states += noise * random.normal(0, 1, states.shape)
     duration = random.integers(steps[0], most + 1, count)
-    truth: dict[str, NDArray[Any]] = {"length": rod, "damping": damping, "policy": policy}
+    truth: dict[str, NDArray[Any]] = {"length": rod, "damping": slowed, "policy": policy}
     y = {"length": which[0], "damping": which[1], "policy": policy}[label]
     parts = {"state": states, "action": actions, "reward": rewards}
     cut = {

@@ -1,0 +1,82 @@
+"""Frames of many videos in one tensor, and stretches of them as samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Frames:
+    """All frames of all videos.
+
+    Attributes:
+        pixels: ``[F, C, H, W]``, or ``[F, H, W, C]`` with ``channels_last``, of any real dtype.
+        start, length: where each video begins among the frames, and how many of them it has, int64 ``[V]``.
+        step: frames from one that is read to the next; ``length`` counts those that are read.
+        channels_last: whether the channels are the last axis.
+        mapped: whether the frames are in a file and not in memory.
+        narrow: whether integers other than uint8 lie within 0..255 and are given as uint8.
+    """
+
+    pixels: Tensor
+    start: Tensor
+    length: Tensor
+    step: int = 1
+    channels_last: bool = False
+    mapped: bool = False
+    narrow: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        axes = tuple(self.pixels.shape[1:])
+        return (axes[2], axes[0], axes[1]) if self.channels_last else axes  # type: ignore[return-value]
+
+    def at(self, index: Tensor) -> Tensor:
+        """Frames at ``index`` (int64 ``[B, T]``) as contiguous ``[B, C, T, H, W]``, uint8 or float32: uint16 is divided
+        by 65535, bool becomes 0 and 255, and all else float32 as it is."""
+        x = self.pixels.index_select(0, index.flatten()).unflatten(0, tuple(index.shape))
+        x = x.permute(0, 4, 1, 2, 3) if self.channels_last else x.transpose(1, 2)
+        if x.dtype == torch.uint16:
+            x = x.to(torch.float32) / 65535
+        elif x.dtype == torch.bool:
+            x = x.to(torch.uint8) * 255
+        elif x.dtype not in (torch.uint8, torch.float32):
+            x = x.to(torch.uint8 if self.narrow else torch.float32)
+        return x.contiguous()
+
+
+class Windows:
+    """Stretches of videos, all of ``window`` frames: a :class:`tacit.sources.Store`.
+
+    Args:
+        frames: of all videos.
+        video: which video each stretch is of, int64 ``[N]``.
+        place: its first frame, counted from that video's, int64 ``[N]``.
+        window: frames of each.
+    """
+
+    def __init__(self, frames: Frames, video: Tensor, place: Tensor, window: int) -> None:
+        self.frames, self.window = frames, window
+        self.first = frames.start[video] + frames.step * place
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def take(self, index: Tensor) -> dict[str, Any]:
+        along = torch.arange(self.window) * self.frames.step
+        return {"x": self.frames.at(self.first[index][:, None] + along)}
+
+
+def windows(length: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor]:
+    """Stretches of ``window`` frames that begin every ``hop`` frames of each video and lie within it: which video each
+    is of, and its first frame, int64 ``[N]`` each."""
+    counts = (torch.div(length - window, hop, rounding_mode="floor") + 1).clamp_min(0)
+    counts[length < window] = 0
+    video = torch.arange(len(length)).repeat_interleave(counts)
+    place = (torch.arange(len(video)) - (counts.cumsum(0) - counts)[video]) * hop
+    return video, place
