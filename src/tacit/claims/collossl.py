@@ -14,7 +14,7 @@ from tacit.modalities.several.synthetic import ACTIVITIES, Body, body
 from tacit.run import Run
 
 TRAIN, LABELLED, TEST = 1200, 50, 600
-NOISE, CONTRAST = 1.0, 0.4
+NOISE, CONTRAST = 1.0, 0.15
 STAY, LEAVE = (0, 1, 2, 3, 4, 5), (6, 7)
 OPTIONS: dict[str, Any] = {
     "modality": "several", "batch_size": 128, "epochs": 10, "lr": 1e-3, "precision": "32-true", "encoder.width": 32,
@@ -53,9 +53,9 @@ def finetuned(run: Run, encoder: nn.Module, labelled: Body, test: Body) -> float
     baseline="collossl, random devices",
     method="collossl, the closest device positive, all negative",
     metric="macro F1 of other users, fine-tuned on few labels of one device, %",
-    data="1,500 windows of 6 made-up users with five devices; 100 windows of the chest with labels, 1,000 of 2 other "
-    "users to test",
-    seeds=(0, 1, 2, 3, 4),
+    data="1,200 windows of 6 made-up users with five devices; 50 windows of the chest with labels, 600 of 2 other users "
+    "to test",
+    seeds=(0, 1, 2, 3),
 )
 def collossl(trial: Trial) -> Result:
     train, labelled = (
@@ -73,7 +73,7 @@ def collossl(trial: Trial) -> Result:
         "closest": ("collossl", None, {"channels": 3}),
         "random": ("collossl", None, {"channels": 3, "selection": "random"}),
     }
-    if trial.seed in (0, 10):
+    if trial.seed == 0:
         arms["simclr_of_the_chest"] = ("simclr", None, {"data.only": "chest", "temperature": 0.1, "encoder": "shared"})
     found = {
         name: trained(train.devices, method, measure, views=views, seed=trial.seed, **OPTIONS, **more)
