@@ -53,8 +53,8 @@ def finetuned(run: Run, encoder: nn.Module, labelled: Body, test: Body) -> float
     baseline="collossl, random devices",
     method="collossl, the closest device positive, all negative",
     metric="macro F1 of other users, fine-tuned on few labels of one device, %",
-    data="1,200 windows of 6 made-up users with five devices; 50 windows of the chest with labels, 600 of 2 other users "
-    "to test",
+    data="1,200 windows of 6 made-up users with five devices; 50 windows of the chest with labels, 600 of 2 other "
+    "users to test",
     seeds=(0, 1, 2, 3),
 )
 def collossl(trial: Trial) -> Result:
