@@ -138,10 +138,10 @@ def test_the_readme_lists_every_method() -> None:
 
 
 def test_the_overview_links_every_page() -> None:
-    text = entries.overview()
+    text, pages = entries.overview(), entries.pages()
     for entry in registry.catalogue():
         assert f"[{entry.name}]({entries.path_of(entry)})" in text
-        assert f"catalogue/{entries.path_of(entry)}" in entries.pages()
+        assert f"catalogue/{entries.path_of(entry)}" in pages
 
 
 def test_every_training_setting_is_explained() -> None:

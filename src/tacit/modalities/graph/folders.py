@@ -32,6 +32,11 @@ def _dortmund(folder: Path) -> Path | None:
     return next((path for place in (folder, folder / "raw") for path in sorted(place.glob("*_A.txt"))), None)
 
 
+def is_layout(folder: Path) -> bool:
+    """Whether text files of a folder are those of Dortmund's collection, ``NAME_A.txt`` and its like, and no prose."""
+    return _dortmund(folder) is not None
+
+
 def is_folder_of_graphs(folder: Path) -> bool:
     """Whether a folder is laid out in one of the ways that :func:`read_folder` knows."""
     if _table(folder, "edges") or _dortmund(folder) or _processed(folder):
