@@ -14,13 +14,18 @@ from tacit.modalities.several.synthetic import ACTIVITIES, Body, body
 from tacit.run import Run
 
 TRAIN, LABELLED, TEST = 1200, 50, 600
-NOISE, CONTRAST = 1.0, 0.4
+NOISE, CONTRAST = 1.0, 0.15
 STAY, LEAVE = (0, 1, 2, 3, 4, 5), (6, 7)
 OPTIONS: dict[str, Any] = {
     "modality": "several", "batch_size": 128, "epochs": 10, "lr": 1e-3, "precision": "32-true", "encoder.width": 32,
     "encoder.depth": 4, "data.parts": dict.fromkeys(("chest", "waist", "arm", "thigh", "shin"), "series"),
 }  # fmt: skip
 STEPS = 80
+SEEN = (
+    "generator and noise were set on seeds 10 and 11: at seed 10 random devices gave 73.7, the closest 81.3, supervised "
+    "76.7, SimCLR of the chest 77.4; with less noise or activities that differ more all arms gave 95 to 100. With 50 "
+    "labels an arm's value varies by more than the arms differ, between windows drawn and between users left out"
+)
 
 
 def finetuned(run: Run, encoder: nn.Module, labelled: Body, test: Body) -> float:
@@ -53,9 +58,9 @@ def finetuned(run: Run, encoder: nn.Module, labelled: Body, test: Body) -> float
     baseline="collossl, random devices",
     method="collossl, the closest device positive, all negative",
     metric="macro F1 of other users, fine-tuned on few labels of one device, %",
-    data="1,500 windows of 6 made-up users with five devices; 100 windows of the chest with labels, 1,000 of 2 other "
+    data="1,200 windows of 6 made-up users with five devices; 50 windows of the chest with labels, 600 of 2 other "
     "users to test",
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2, 3),
 )
 def collossl(trial: Trial) -> Result:
     train, labelled = (
@@ -73,11 +78,13 @@ def collossl(trial: Trial) -> Result:
         "closest": ("collossl", None, {"channels": 3}),
         "random": ("collossl", None, {"channels": 3, "selection": "random"}),
     }
-    if trial.seed in (0, 10):
+    if trial.seed == 0:
         arms["simclr_of_the_chest"] = ("simclr", None, {"data.only": "chest", "temperature": 0.1, "encoder": "shared"})
     found = {
         name: trained(train.devices, method, measure, views=views, seed=trial.seed, **OPTIONS, **more)
         for name, (method, views, more) in arms.items()
     }
+    if trial.seed == 0:
+        notes["looked_at"] = {"text": SEEN}
     notes |= {name: value for name, value in found.items() if name not in ("closest", "random")}
     return Result(found["random"], found["closest"], notes)
