@@ -18,11 +18,12 @@ from tacit.run import Run
 
 UNLABELLED, LABELLED, TEST, SIZE = 200, 6, 30, 16
 OPTIONS: dict[str, Any] = {
-    "steps": 250, "batch_size": 16, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "encoder.width": 8,
+    "steps": 120, "batch_size": 16, "lr": 2e-3, "precision": "32-true", "watch_every": 1000, "encoder.width": 8,
     "encoder.depth": 3, "encoder.norm": "instance", "views.crop.share": (0.7, 1.0),
 }  # fmt: skip
-STEPS, BATCH, SCRATCH, TUNED = 150, 3, 1e-2, 3e-3
-"""Steps of training with labels, volumes in each, and peak learning rates without and with a training before."""
+STEPS, BATCH, SCRATCH, TUNED = 400, 3, 1e-2, 1e-2
+"""Steps of training with labels, volumes in each, and peak learning rates without and with a training before. The paper
+has a tenth after one; of 1e-3, 3e-3 and 1e-2 the highest was best for both on seeds that the claim is not run on."""
 
 
 @experiment(
