@@ -22,10 +22,10 @@ def data(seed: int) -> tuple[Any, Any]:
 DEMO = Demo(
     title="Sprites in motion: what moves, and where, says next to nothing of which of eight motions it is.",
     data=data,
-    method="simclr",
+    method="rtt",
     encoder="r3d",
-    epochs=40,
-    batch_size=64,
-    options={"lr": 4e-3, "temperature": 0.1, "encoder.width": 12},
+    epochs=7,
+    batch_size=20,
+    options={"lr": 6e-3, "encoder.width": 12, "views.speeds": 2, "method.speeds": 2},
     raw="raw pixels",
 )
