@@ -23,8 +23,9 @@ OPTIONS: dict[str, Any] = {
 STEPS = 80
 SEEN = (
     "generator and noise were set on seeds 10 and 11: at seed 10 random devices gave 73.7, the closest 81.3, "
-    "supervised 76.7, SimCLR of the chest 77.4; with less noise or activities that differ more all arms gave 95 to 100. "
-    "With 50 labels an arm's value varies by more than the arms differ, between windows drawn and between users left out"
+    "supervised 76.7, SimCLR of the chest 77.4; with less noise or activities that differ more all arms gave 95 to "
+    "100. With 50 labels an arm's value varies by more than the arms differ, between windows drawn and between users "
+    "left out"
 )
 
 
