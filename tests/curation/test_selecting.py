@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tacit.curation import balanced, hierarchy, sas, simcore, water_fill
+from tacit.curation import balanced, coreset_epochs, hierarchy, sas, simcore, water_fill
 from tacit.curation.sampling import Tree, entropy, pour
 from tacit.curation.selection import wanted
 from tacit.curation.subsets import similarity_sums
@@ -170,6 +170,8 @@ def test_simcore_is_empty_handed_at_the_end_and_says_what_is_wrong() -> None:
         ({"patience": 0}, "patience must be"),
         ({"keep": 0}, "keep must be"),
         ({"clusters": 0}, "clusters must be"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"epochs": 5, "passes": -1.0}, "passes must be"),
     ):
         with pytest.raises(OptionError, match=what):
             simcore(x, t, **options)
@@ -177,6 +179,28 @@ def test_simcore_is_empty_handed_at_the_end_and_says_what_is_wrong() -> None:
         simcore(x[:3], t)
     with pytest.raises(DataError, match="one encoder for both"):
         simcore(x, t[:, :3])
+
+
+def test_epochs_on_a_coreset_see_no_more_than_passes_over_the_whole() -> None:
+    # the paper's rule, min(E, 100 / (|S| / 1,281,167)), by hand: 12,812 images are a hundredth, 128,117 a tenth
+    assert coreset_epochs(12_812, 5000) == 5000
+    assert coreset_epochs(128_117, 5000) == 999
+    assert coreset_epochs(640_584, 5000) == 199
+    assert coreset_epochs(1_281_167, 5000) == 100
+    for count in range(1, 60):
+        found = coreset_epochs(count, 40, whole=60, passes=10)
+        seen = [most for most in range(1, 41) if most * count <= 600]
+        assert found == max(seen)
+    assert coreset_epochs(9, 40, whole=10, passes=0.5) == 1  # no training is shorter
+    with pytest.raises(OptionError, match="larger than the whole"):
+        coreset_epochs(11, 5, whole=10)
+    random = np.random.default_rng(2)
+    x, t = random.normal(size=(40, 4)), random.normal(size=(5, 4))
+    chosen = simcore(x, t, 10, epochs=1000, passes=50)
+    assert chosen.facts["epochs"] == 200
+    assert "for 200 epochs" in chosen.notes[-1]
+    assert simcore(x, t, 10, epochs=3).facts["epochs"] == 3
+    assert "epochs" not in simcore(x, t, 10).facts
 
 
 def fill_by_loop(capacity: list[int], budget: int) -> list[int]:

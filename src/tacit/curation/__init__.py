@@ -5,7 +5,7 @@ from tacit.curation.distillation import Distilled, Student, kernel_ridge, krr_st
 from tacit.curation.duplicates import near_duplicates
 from tacit.curation.memorised import memorised
 from tacit.curation.nearest import nearest
-from tacit.curation.open_sets import simcore
+from tacit.curation.open_sets import coreset_epochs, simcore
 from tacit.curation.reduction import difference_hash, redundancy
 from tacit.curation.sampling import balanced, hierarchy, water_fill
 from tacit.curation.selection import Selection
@@ -16,6 +16,7 @@ __all__ = [
     "Selection",
     "Student",
     "balanced",
+    "coreset_epochs",
     "difference_hash",
     "greedy_cover",
     "hierarchy",

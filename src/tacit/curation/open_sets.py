@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from tacit.registry import register
 PIECE = 16384
 TIMES = 50
 """Most samples, in multiples of the target set, that the automatic stop may take."""
+PASSES = 100
+"""Passes over the open set that training on a coreset is worth."""
+IMAGENET = 1_281_167
+"""Images of the paper's open set."""
 
 
 @register(
@@ -36,6 +41,8 @@ def simcore(
     clusters: int = 100,
     stop: float = 0.95,
     patience: int = 20,
+    epochs: int | None = None,
+    passes: float = PASSES,
     seed: int = 0,
 ) -> Selection:
     """SimCore (Kim et al. 2023): the samples of an open set that cover the centres of a target set best.
@@ -52,6 +59,9 @@ def simcore(
         clusters: centres; the target's rows themselves where there are no more of them.
         stop: share of the similarity at which to stop, in (0, 1].
         patience: rounds before the threshold is set; a large number of centres needs few.
+        epochs: the most that one would train for on the selection; given, ``facts`` has as ``epochs`` how many of them
+            to take, by :func:`coreset_epochs` with the open set as the whole.
+        passes: over the open set that such a training is worth in images seen.
         seed: of k-means and of the choice among the last round's picks.
 
     Returns:
@@ -62,7 +72,7 @@ def simcore(
     Raises:
         DataError: for rows that are not finite or all zero, sets of different width, or an open set smaller than the
             number of centres.
-        OptionError: for ``keep``, ``stop``, ``clusters`` or ``patience`` out of range.
+        OptionError: for ``keep``, ``stop``, ``clusters``, ``patience``, ``epochs`` or ``passes`` out of range.
     """
     rows, goal = Rows.of(embeddings, "embeddings"), unit(target, "target embeddings")
     if goal.shape[1] != rows.dim:
@@ -74,6 +84,8 @@ def simcore(
     for name, number in (("clusters", clusters), ("patience", patience)):
         if number < 1:
             raise OptionError(f"{name} must be at least 1, not {number}")
+    if epochs is not None:
+        coreset_epochs(rows.n, epochs, rows.n, passes)  # what is out of range is said before the work
     centres = _centres(goal, clusters, seed)
     if rows.n < len(centres):
         raise DataError(f"the open set has {rows.n} samples, fewer than the {len(centres)} centres; lower clusters")
@@ -87,14 +99,42 @@ def simcore(
             f"the automatic stop never armed: {len(similarity)} rounds are no more than the patience of {patience}; "
             "lower it, or raise clusters"
         )
-    facts = {
+    facts: dict[str, Any] = {
         "rounds": len(similarity),
         "clusters": len(centres),
         "similarity": similarity,
         "threshold": threshold,
         "stopped": why,
     }
+    if epochs is not None:
+        count = int(kept.sum())
+        facts["epochs"] = coreset_epochs(count, epochs, rows.n, passes)
+        notes.append(
+            f"train on the {count} chosen samples for {facts['epochs']} epochs: no more than {epochs}, and no more "
+            f"images seen than in {passes:g} passes over the open set of {rows.n}"
+        )
     return Selection(kept, best, "cosine to the nearest centre of the target", group, "centre", facts, notes)
+
+
+def coreset_epochs(count: int, most: int, whole: int = IMAGENET, passes: float = PASSES) -> int:
+    """Epochs for training on a coreset, so that a large one costs no more than the whole would: the paper's code takes
+    ``min(most, passes / (count / whole))``, rounded down here, and at least one.
+
+    Args:
+        count: samples of the coreset.
+        most: epochs that are enough for a small one.
+        whole: samples of the open set.
+        passes: over the whole, whose number of samples seen is the bound.
+
+    Raises:
+        OptionError: for numbers that are not above 0, or a coreset larger than the whole.
+    """
+    for name, number in (("epochs", most), ("passes", passes), ("count", count)):
+        if not 0 < number < math.inf:
+            raise OptionError(f"{name} must be above 0, not {number}")
+    if count > whole:
+        raise OptionError(f"a coreset of {count} samples is larger than the whole of {whole}")
+    return max(1, min(most, math.floor(passes * whole / count)))
 
 
 def _centres(goal: Tensor, clusters: int, seed: int) -> Tensor:
