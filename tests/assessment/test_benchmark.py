@@ -11,6 +11,8 @@ from tacit.assessment.halves import halves
 from tacit.assessment.taps import tapped
 from tacit.cli import main
 from tacit.errors import DataError, OptionError
+from tacit.evaluation.sgd_probe import Recipe, fitted_head, head_probe
+from tacit.evaluation.splits import split
 from tacit.evaluation.svm import average_precision, one_against_rest, svm_probe
 from tacit.modalities.image.synthetic import image_folder
 
@@ -100,6 +102,36 @@ def test_unknown_labels_neither_train_nor_count():
         tacit.evaluate(run(), (x, np.where(hidden, -1, truth)))
 
 
+def test_a_head_with_batch_norm_is_the_other_probe():
+    x, y = data()
+    quick = Recipe(lr=0.05, batch_size=64, epochs=6, nesterov=True, norm=True)
+    truth = np.stack((y < 5, y % 2 == 0), 1).astype(int)
+    truth[::7, 0] = -1
+    ask = {"probe": "sgd", "recipe": quick, "taps": ["stages.11", "embedding"], "limit": 200, "shots": [2]}
+    found = tacit.benchmark(run(), [(x, y), (x, truth)], names=["digit", "both"], samples=1, seed=3, **ask)["tasks"]
+    assert [task["metric"] for task in found.values()] == ["accuracy", "mean average precision"]
+    for name, labels in (("digit", y), ("both", truth)):
+        train, test = halves(run(), (x, labels), seed=3)
+        with (
+            tapped(run(), run().encoder, train, LAST) as a,
+            tapped(run(), run().encoder, test, LAST) as b,
+        ):
+            rows, others = a["embedding"], b["embedding"]
+            row = found[name]["taps"]["trained"]["embedding"]
+            if name == "digit":
+                assert row["value"] == head_probe(rows, train.y, others, test.y, quick, 3).accuracy
+                fit, held = split(train.y, 0.2, 3)
+                small = head_probe(rows[fit], train.y[fit], rows[held], train.y[held], quick, 3)
+                assert row["validation"] == small.accuracy
+            else:
+                scores = fitted_head(rows, train.y, quick, 3).scores(others)
+                assert row["value"] == pytest.approx(np.mean(average_precision(scores, test.y.numpy())))
+        taps = found[name]["taps"]["trained"]
+        best = found[name]["best"]["trained"]
+        assert taps[best["tap"]]["validation"] == max(row["validation"] for row in taps.values())
+        assert found[name]["low_shot"]["trained"][2]["mean"] > 0
+
+
 def test_the_command(tmp_path, capsys):
     x, y = data()
     one = image_folder(tmp_path / "parity", x, y % 2, ["even", "odd"])
@@ -107,8 +139,11 @@ def test_the_command(tmp_path, capsys):
     assert main([*args, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["tasks"]["parity"]["low_shot"]["trained"]["2"]["mean"] > 0.4
-    assert main(args) == 0
+    assert main([*args, "--probe", "tree"]) == 2
+    assert "unknown probe 'tree'" in capsys.readouterr().err
+    assert main([*args, "--probe", "sgd"]) == 0
     shown = capsys.readouterr().out
+    assert "accuracy" in shown
     assert "parity: labels a class" in shown
     assert main([*args[:3], "--shots", "x"]) == 2
     assert "--shots x should be whole numbers" in capsys.readouterr().err

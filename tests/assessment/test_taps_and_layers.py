@@ -6,11 +6,12 @@ from torch import nn
 
 from tacit.assessment import taps
 from tacit.assessment.halves import halves, scored
-from tacit.assessment.layers import probe_layers
+from tacit.assessment.layers import of_layers, probe_layers, same_order
 from tacit.assessment.taps import layers_of, pooled, tapped
 from tacit.errors import DataError, OptionError
 from tacit.evaluation import arrays
 from tacit.evaluation.probe import linear_probe
+from tacit.evaluation.sgd_probe import Recipe, head_probe
 from tacit.modalities.image import Spec, make_encoder
 
 
@@ -76,6 +77,27 @@ def test_a_layer_is_probed_as_its_features_are():
     assert row["low"] <= row["value"] <= row["high"]
     assert found["embedding"]["width"] == 64
     assert found["embedding"]["random"] != found["embedding"]["value"]
+
+
+def test_an_mlp_is_probed_beside_the_line():
+    quick, names = Recipe(batch_size=64, epochs=5, hidden=16, dropout=0.5), ["stages.8", "stages.11", "embedding"]
+    found = probe_layers(run(), data(), layers=names, limit=200, probe="mlp", recipe=quick, seed=1)
+    train, test = halves(run(), data(), seed=1)
+    plain = of_layers(run(), train, test, names, 200, seed=1)
+    with (
+        tapped(run(), run().encoder, train, names, 200) as x,
+        tapped(run(), run().encoder, test, names, 200) as z,
+    ):
+        expected = head_probe(x["stages.8"], train.y, z["stages.8"], test.y, quick, seed=1).accuracy
+    assert found["stages.8"]["value"] == expected
+    for name in names:
+        assert found[name]["linear"] == plain[name]["value"]
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+    with pytest.raises(OptionError, match="unknown probe 'svm'"):
+        probe_layers(run(), data(), probe="svm")
+    rows = {name: {"value": float(i), "linear": float(i**2)} for i, name in enumerate("abcd")}
+    assert same_order(rows) == "Spearman correlation of the two probes over 4 layers: 1.00 (p 0.08)"
+    assert "too few" in same_order({"a": rows["a"], "b": rows["b"]})
 
 
 def test_other_labels_are_scored_too():

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tacit.assessment.halves import Half, halves, scored
 from tacit.assessment.spaces import spaces
 from tacit.assessment.taps import EMBEDDING, LIMIT, tapped
 from tacit.console import Bar
 from tacit.data import task_of
-from tacit.errors import DataError, OptionError
+from tacit.errors import DataError, OptionError, unknown
 from tacit.evaluation.ridge import SCORES
+from tacit.evaluation.sgd_probe import NORMED, Recipe, fitted_head
+from tacit.evaluation.splits import split
 from tacit.evaluation.svm import COSTS, average_precision, one_against_rest, svm_probe
 from tacit.files import write_json
 from tacit.registry import register
@@ -25,6 +29,8 @@ SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
 LOW_SHOT_COSTS = tuple(float(f"1e{power}") for power in range(-5, 3))
 """Costs to choose from where there are few samples: decades, as folds are small and runs many."""
 RAW = "raw"
+Probe = Literal["svm", "sgd"]
+PROBES = ("svm", "sgd")
 
 
 @register(
@@ -44,6 +50,8 @@ def benchmark(
     names: Sequence[str] | None = None,
     taps: Sequence[str] | None = None,
     limit: int = LIMIT,
+    probe: Probe = "svm",
+    recipe: Recipe = NORMED,
     costs: Sequence[float] = COSTS,
     folds: int = 3,
     shots: Sequence[int] | None = None,
@@ -53,7 +61,7 @@ def benchmark(
     quiet: bool = True,
     reading: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Support vector machines on frozen layers, with all and with few labels, over several tasks.
+    """Linear classifiers on frozen layers, with all and with few labels, over several tasks.
 
     Each data set is a task. Features of each tap are pooled to at most ``limit`` numbers and scaled to unit length;
     one linear SVM a class is trained, its cost chosen by cross-validation on training samples alone
@@ -62,6 +70,11 @@ def benchmark(
     Of several classes at once some may be unknown ("difficult"): labels ``[N, C]`` of 1, 0 and -1, where -1 neither
     trains nor counts for that class.
 
+    The probe ``sgd`` is the benchmark's other one: batch norm without scale and shift and a linear layer, trained by
+    SGD (:data:`tacit.evaluation.sgd_probe.NORMED`); the tap is chosen on a fifth of the training samples, the last fit
+    is on all of them, and of classes accuracy is told. Features are of the samples as they are and not of random crops.
+    Low-shot samples have their support vector machines either way, as in the paper.
+
     Args:
         run: the run or its folder.
         data: a list of labelled data sets, each as :func:`tacit.evaluate` takes it.
@@ -69,6 +82,8 @@ def benchmark(
         names: of the tasks; by default of the files or folders, else ``task 1`` and so on.
         taps: names of layers, and ``embedding``; by default those of :func:`tacit.assessment.taps.layers_of`.
         limit: most numbers of a tap for a sample.
+        probe: ``svm`` or ``sgd``.
+        recipe: how ``sgd`` trains.
         costs, folds: of the cross-validation.
         shots: positives a class in low-shot samples; a class has C - 1 times as many negatives, C being the number of
             classes. By default those of 1, 2, 4, 8, 16, 32, 64 and 96 that the smallest class has.
@@ -80,13 +95,17 @@ def benchmark(
         ``tasks``, {name: {``n_train``, ``n_test``, ``classes``, ``metric``, ``taps``: {representation: {tap:
         {value, validation, width}}}, ``best``: {representation: {tap, value}}, ``low_shot``: {representation: {k:
         {mean, std, min, max}}}}}, and ``aggregate``, {representation: mean of the best taps over the tasks}, for
-        ``raw``, ``random`` and ``trained``; ``warnings``. Values are mean average precision (all points, envelope).
+        ``raw``, ``random`` and ``trained``; ``warnings``. Values are mean average precision (all points, envelope), or
+        what ``metric`` says.
         Also stored in the run folder as ``benchmark.json``.
 
     Raises:
         DataError: for data without labels, or of one class.
-        OptionError: for no tasks, another number of test sets or names, or an impossible number of shots.
+        OptionError: for no tasks, another number of test sets or names, an unknown probe, or an impossible number of
+            shots.
     """
+    if probe not in PROBES:
+        raise unknown("probe", probe, PROBES)
     run = run if isinstance(run, Run) else Run(run)
     if not isinstance(data, (list, tuple)) or not len(data):
         raise OptionError("a benchmark needs a list of at least one labelled data set")
@@ -102,7 +121,7 @@ def benchmark(
     with Bar("benchmark", total=3 * len(data), quiet=quiet) as bar:
         for place, (name, one, other) in enumerate(zip(tasks, data, tests, strict=True)):
             train, held = halves(run, one, other, fraction=test_fraction, seed=seed, reading=reading)
-            task = _Task(run, train, held, costs, folds, shots, samples, seed)
+            task = _Task(run, train, held, costs, folds, shots, samples, seed, recipe if probe == "sgd" else None)
             for step, kind in enumerate((RAW, "random", "trained")):
                 task.measure(kind, taps, limit)
                 bar.at(3 * place + step + 1)
@@ -128,16 +147,18 @@ class _Task:
         shots: Sequence[int] | None,
         samples: int,
         seed: int,
+        recipe: Recipe | None,
     ) -> None:
+        self.recipe = recipe
         self.run, self.train, self.test, self.costs, self.folds = run, train, test, costs, folds
         self.samples, self.seed = samples, seed
         kind = task_of(train.y, unknown=True)
-        self.numbers = kind == "numbers"
+        self.numbers, self.single = kind == "numbers", kind == "classes"
         self.notes: list[str] = []
         self.result: dict[str, Any] = {
             "n_train": len(train),
             "n_test": len(test),
-            "metric": SCORES["numbers" if self.numbers else "several"],
+            "metric": "accuracy" if recipe and self.single else SCORES["numbers" if self.numbers else "several"],
             "taps": {},
             "best": {},
             "low_shot": {},
@@ -180,6 +201,9 @@ class _Task:
                 found = scored(x, self.train.y, others[tap], self.test.y, self.seed)
                 rows[tap] = {"value": found["value"], "validation": None, "width": x.shape[1]}
                 continue
+            if self.recipe is not None:
+                rows[tap] = self._headed(x, others[tap], self.recipe)
+                continue
             svm = svm_probe(x, self.targets, others[tap], costs=self.costs, folds=self.folds, seed=self.seed)
             self._leave_out(svm.left_out)
             rows[tap] = {
@@ -208,17 +232,37 @@ class _Task:
         found = np.array(values)
         return {"mean": found.mean(), "std": found.std(), "min": found.min(), "max": found.max()}
 
+    def _headed(self, x: np.ndarray, other: np.ndarray, recipe: Recipe) -> dict[str, Any]:
+        """The figures of a tap by a head that SGD trains."""
+        codes = self.targets.argmax(1) if self.single else None
+        y = torch.from_numpy(self.targets if codes is None else codes).long()
+
+        def value(rows: np.ndarray, targets: Tensor, asked: np.ndarray, truth: np.ndarray) -> float:
+            scores = fitted_head(rows, targets, recipe, self.seed).scores(asked)
+            if codes is None:
+                return _precision(scores, truth)
+            return float(truth[np.arange(len(truth)), scores.argmax(1)].mean())  # a strange class has no 1 in its row
+
+        fitted, held = split(len(y) if codes is None else codes, 0.2, self.seed)
+        able = (self.targets[held] == 1).any()  # else no class has a sample to find, or nothing is held out
+        validation = value(x[fitted], y[fitted], x[held], self.targets[held]) if able else None
+        return {"value": value(x, y, other, self.truth), "validation": validation, "width": x.shape[1]}
+
     def _value(self, scores: np.ndarray) -> float:
         able = np.isfinite(scores).all(0)
-        values = average_precision(scores[:, able], self.truth[:, able])
-        if np.isnan(values).all():
-            raise DataError("no class of the test data has a sample to find")
-        return float(np.nanmean(values))
+        return _precision(scores[:, able], self.truth[:, able])
 
     def _leave_out(self, classes: Sequence[int]) -> None:
         note = f"classes without a positive or a negative training sample are left out: {', '.join(map(str, classes))}"
         if classes and note not in self.notes:
             self.notes.append(note)
+
+
+def _precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    values = average_precision(scores, truth)
+    if np.isnan(values).all():
+        raise DataError("no class of the test data has a sample to find")
+    return float(np.nanmean(values))
 
 
 def low_shot(targets: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:

@@ -18,7 +18,7 @@ from tacit.assessment.asked import Asked
 from tacit.assessment.feeding import input_notes
 from tacit.assessment.few_labels import of_labels
 from tacit.assessment.finetune import Tuning, of_tuning
-from tacit.assessment.layers import of_layers
+from tacit.assessment.layers import of_layers, same_order
 from tacit.assessment.pretexts import of_pretext
 from tacit.assessment.resizing import of_input
 from tacit.assessment.robustness import of_corruptions
@@ -30,6 +30,7 @@ from tacit.evaluation.geometry import alignment, sphere
 from tacit.evaluation.label_free import halves_interval, lidar
 from tacit.evaluation.manifold import manifold_quality
 from tacit.evaluation.measures import Measure, Task, fits
+from tacit.evaluation.sgd_probe import MLP
 
 MOST = 2_000
 """Most samples that two views are drawn of."""
@@ -94,6 +95,12 @@ def _manifold(alteration: str) -> Measure[Asked]:
 
 def _layers(asked: Asked) -> dict[str, Any]:
     return of_layers(asked.run, *asked.halves(), seed=asked.seed)
+
+
+def _layers_mlp(asked: Asked) -> dict[str, Any]:
+    rows = of_layers(asked.run, *asked.halves(), seed=asked.seed, recipe=MLP)
+    next(iter(rows.values()))["notes"] = [same_order(rows)]
+    return rows
 
 
 def _finetune(asked: Asked) -> dict[str, Any]:
@@ -169,6 +176,12 @@ MEASURES: dict[str, Measure[Asked]] = {
         parts={"clean": "  of clean images", "mce": "  mean corruption error, % of raw input's"},
     ),
     "layers": Measure(_layers, "linear probe, trained encoder", tasks=ANY_LABELS, parts={"random": "random encoder"}),
+    "layers-mlp": Measure(
+        _layers_mlp,
+        "MLP probe %, trained encoder",
+        form="%",
+        parts={"linear": "linear probe %", "random": "MLP, random encoder %"},
+    ),
     "few-labels": Measure(
         _few_labels,
         "fine-tuned",
