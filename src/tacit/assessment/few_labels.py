@@ -75,7 +75,7 @@ def of_labels(
     valid = valid.some(np.random.default_rng(seed).permutation(len(valid))[:VALIDATION])
     order = nested(pool, seed)
     classes = len(pool.y.unique()) if is_classes(pool.y) else 1
-    chosen = _checked(sizes, len(pool), classes)
+    chosen = sizes_of(sizes, len(pool), classes)
     result: dict[str, Any] = {
         "sizes": chosen,
         "trained": [],
@@ -115,7 +115,12 @@ def nested(half: Half, seed: int) -> np.ndarray:
     return order[np.lexsort((random.random(len(order)), turn))]
 
 
-def _checked(sizes: Sequence[int] | None, pool: int, classes: int) -> list[int]:
+def sizes_of(sizes: Sequence[int] | None, pool: int, classes: int = 1) -> list[int]:
+    """Numbers of labels: those asked for, or doublings of five a class up to all of the ``pool``.
+
+    Raises:
+        OptionError: for an impossible one.
+    """
     least = max(4, classes)
     if sizes is None:
         start = min(max(least, 5 * classes), pool)
@@ -132,4 +137,4 @@ def _checked(sizes: Sequence[int] | None, pool: int, classes: int) -> list[int]:
     return chosen
 
 
-__all__ = ["label_curve", "nested", "of_labels"]
+__all__ = ["label_curve", "nested", "of_labels", "sizes_of"]

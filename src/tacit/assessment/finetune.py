@@ -178,19 +178,37 @@ def _fitted(run: Run, start: Start, train: Half, goal: _Goal, tuning: Tuning, ra
     encoder = run.random_encoder() if start == "random" else copy.deepcopy(run.encoder)
     head = nn.Linear(width_of(encoder), goal.width)
     network = nn.ModuleDict({"encoder": encoder, "head": head}).to(device).train()
-    optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=tuning.weight_decay)
-    order = _order(len(train), tuning, seed)
-    for step in range(tuning.steps):
-        batch = moved(train.source.batch(train.rows[order[step]]), device)
+
+    def loss(step: int, rows: Tensor) -> Tensor:
+        batch = moved(train.source.batch(train.rows[rows]), device)
         (view, *_) = views(batch, Draws.seeded(seed, step, device=device))
+        return goal.loss(network["head"](embed(network["encoder"], view)).float(), train.y[rows].to(device))
+
+    descend(network, loss, len(train), tuning, rate, seed)
+    return network.eval().cpu()
+
+
+def descend(
+    network: nn.Module, loss: Callable[[int, Tensor], Tensor], count: int, tuning: Tuning, rate: float, seed: int
+) -> None:
+    """Train what has gradients in a network by AdamW, the rate rising and falling as :class:`Tuning` says.
+
+    Args:
+        loss: from the step and its samples (positions below ``count``) to the loss.
+        seed: of the samples' order.
+    """
+    optimiser = torch.optim.AdamW(
+        [p for p in network.parameters() if p.requires_grad], rate, weight_decay=tuning.weight_decay
+    )
+    order = _order(count, tuning, seed)
+    for step in range(tuning.steps):
         share = step / tuning.steps
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (share + 1 / tuning.steps) / 0.1) * (1 + math.cos(math.pi * share)) / 2
         optimiser.zero_grad()
-        goal.loss(network["head"](embed(network["encoder"], view)).float(), train.y[order[step]].to(device)).backward()
+        loss(step, order[step]).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-    return network.eval().cpu()
 
 
 def _order(count: int, tuning: Tuning, seed: int) -> list[Tensor]:
@@ -222,4 +240,4 @@ def training_views(run: Run) -> Views:
         return package.make_views(config["recipe"], run.spec, **config["options"])
 
 
-__all__ = ["Start", "Tuned", "Tuning", "finetune", "of_tuning", "training_views", "tuned"]
+__all__ = ["Start", "Tuned", "Tuning", "descend", "finetune", "of_tuning", "training_views", "tuned"]

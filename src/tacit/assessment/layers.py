@@ -116,7 +116,8 @@ def of_head(
 
 def same_order(found: Mapping[str, Mapping[str, Any]], first: str = "value", second: str = "linear") -> str:
     """A sentence on whether two figures put the layers in the same order."""
-    both = rank_correlation(*([row[key] for row in found.values()] for key in (first, second)))
+    one, other = ([row[key] for row in found.values()] for key in (first, second))
+    both = rank_correlation(one, other)
     if both.value is None:
         return f"{len(found)} layers are too few, or too much alike, to compare the orders of the two probes"
     return f"Spearman correlation of the two probes over {len(found)} layers: {both.value:.2f} (p {both.p:.2f})"

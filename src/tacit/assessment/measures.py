@@ -19,6 +19,7 @@ from tacit.assessment.feeding import input_notes
 from tacit.assessment.few_labels import of_labels
 from tacit.assessment.finetune import Tuning, of_tuning
 from tacit.assessment.layers import of_layers, same_order
+from tacit.assessment.maps import of_maps
 from tacit.assessment.pretexts import of_pretext
 from tacit.assessment.resizing import of_input
 from tacit.assessment.robustness import of_corruptions
@@ -108,7 +109,18 @@ def _finetune(asked: Asked) -> dict[str, Any]:
 
 
 def _few_labels(asked: Asked) -> dict[str, Any]:
-    curve = of_labels(asked.run, *asked.halves(), seed=asked.seed)
+    return _curve(of_labels(asked.run, *asked.halves(), seed=asked.seed))
+
+
+def _few_maps(kind: str, title: str) -> Measure[Asked]:
+    def run(asked: Asked) -> dict[str, Any]:
+        return _curve(of_maps(asked.run, *asked.halves(), kind, seed=asked.seed))
+
+    parts = {"scratch": "from scratch", "frozen": "frozen encoder", "utility": "utility"}
+    return Measure(run, f"{title}, fine-tuned", tasks=("numbers",), parts=parts)
+
+
+def _curve(curve: dict[str, Any]) -> dict[str, Any]:
     names = {"value": "trained", "scratch": "scratch", "frozen": "frozen", "utility": "utility", "bound": "bounds"}
     rows: dict[str, Any] = {
         f"{n} labels": {key: curve[name][place] for key, name in names.items()}
@@ -188,6 +200,9 @@ MEASURES: dict[str, Measure[Asked]] = {
         tasks=ANY_LABELS,
         parts={"scratch": "from scratch", "frozen": "linear probe", "utility": "utility"},
     ),
+    "few-maps-classes": _few_maps("classes", "share of pixels of the right class"),
+    "few-maps-depth": _few_maps("depth", "share of pixels within 1.1 of their depth"),
+    "few-maps-normals": _few_maps("normals", "share of pixels within 11.25° of their normal"),
     "input": Measure(_input, "5-NN, standardised features %", form="%", parts={"plain": "features as they are %"}),
 }
 """What can be asked for by name, in the order of printing."""
