@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tacit.comparison.verdict import difference, judged, measured, summary
+from tacit.comparison.verdict import agreed, agreement, difference, judged, measured, summary
 
 Rows = dict[int, dict[str, object]]
 
@@ -100,3 +100,23 @@ def test_an_arm_that_never_finished_comes_last() -> None:
     assert "lost did not finish a training and is not ranked." in found["sentences"]
     assert [(p["a"], p["b"]) for p in found["pairs"]] == [("a", "b")]
     assert judged({"lost": {}}, {}, "linear", 3)["sentences"] == ["lost did not finish a training and is not ranked."]
+
+
+def test_what_foretells_the_order_without_labels() -> None:
+    figures = {"a": (0.9, 30, -2, 1.0), "b": (0.8, 40, -1, 1.5), "c": (0.7, 10, -3, 1.8), "d": (0.6, 5, -0.5, 2.5)}
+    names = ("linear", "rankme", "uniformity", "loss")
+    arms = {
+        arm: {s: {name: v + 0.01 * s for name, v in zip(names, row, strict=True)} for s in range(2)}
+        for arm, row in figures.items()
+    }
+    found = agreement(arms | {"lost": {}}, "linear", True)
+    columns = list(zip(*figures.values(), strict=True))
+    for name, column, sign in (("rankme", columns[1], 1), ("uniformity", columns[2], -1), ("loss", columns[3], -1)):
+        assert found[name]["value"] == pytest.approx(sign * stats.spearmanr(columns[0], column).statistic)
+        assert found[name]["n"] == 4
+    assert found["loss"]["p"] == pytest.approx(2 / 24)
+    assert "training loss 1.00 (p 0.08)" in agreed(found, "linear")[0]
+    assert set(agreement(arms, "linear", False)) == {"rankme", "uniformity"}
+    assert agreement({name: arms[name] for name in "ab"}, "linear", True) == {}
+    assert agreement(arms, "rankme", True) == {}
+    assert agreed({}, "linear") == []

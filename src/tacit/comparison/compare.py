@@ -82,7 +82,8 @@ def compare(
         was measured on), ``arms`` (each with ``name``, ``method``, ``encoder``, ``labels``, ``runs`` and ``measures``:
         mean, 95% interval over seeds and values of each measure), ``untrained`` and ``raw`` (the same before training
         and without an encoder), ``order``, ``pairs``, ``gains``, ``sentences`` and ``notes`` (see
-        :func:`tacit.comparison.verdict.judged`), ``time`` (``training`` and ``wall`` seconds and their ``share``).
+        :func:`tacit.comparison.verdict.judged`), ``agreement`` (see :func:`tacit.comparison.verdict.agreement`),
+        ``time`` (``training`` and ``wall`` seconds and their ``share``).
 
     Raises:
         OptionError: for fewer than two arms, an unknown or unfit method, a malformed budget, or a folder that holds

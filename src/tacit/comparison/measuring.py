@@ -24,7 +24,8 @@ from tacit.run import Run
 
 Row = dict[str, Any]
 """``rankme`` and ``uniformity``; with classes ``linear`` and ``knn`` (accuracies, shares) and under ``correct`` for
-each of them one character a test sample, ``1`` where it was right; with other labels ``score``."""
+each of them one character a test sample, ``1`` where it was right; with other labels ``score``. Of a trained encoder
+``loss``, the mean of the last that were logged."""
 
 STRENGTHS = (1e-5, 1e-3, 1e-1)
 """Of the linear probe's regularisation, of which it chooses: every second one of ``tacit evaluate``, as fitting probes

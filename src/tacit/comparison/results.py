@@ -10,7 +10,7 @@ from typing import Any
 from tacit import __version__
 from tacit.comparison.measuring import Bench
 from tacit.comparison.plan import Arm, Part
-from tacit.comparison.verdict import judged, measured
+from tacit.comparison.verdict import agreed, agreement, judged, measured
 from tacit.comparison.work import run_folder
 from tacit.files import read_json
 
@@ -32,6 +32,9 @@ def result_of(
     trained = {arm.name: rows(arm, "row") for arm in arms}
     untrained = {arm.name: rows(arm, "untrained") for arm in arms}
     raw = folder / "untrained" / "raw.json"
+    verdict = judged(trained, untrained, bench.leading, len(seeds))
+    foretold = agreement(trained, bench.leading, len({arm.method for arm in arms}) == 1)
+    verdict["sentences"] += agreed(foretold, bench.leading)
     return {
         "status": "finished",
         "folder": str(folder),
@@ -53,7 +56,8 @@ def result_of(
         ],
         "untrained": {arm.name: measured(untrained[arm.name]) for arm in arms},
         "raw": measured({0: read_json(raw)}) if raw.exists() else {},
-        **judged(trained, untrained, bench.leading, len(seeds)),
+        **verdict,
+        "agreement": foretold,
         "notes": _notes(facts, arms, bench, done),
         "time": dict(clock),
     }

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import t
 
 from tacit.comparison.measuring import Row
+from tacit.evaluation.agreement import rank_correlation
 from tacit.evaluation.bootstrap import paired_difference, paired_seeds
 
 MEASURES = ("linear", "knn", "score", "rankme", "uniformity")
@@ -20,6 +21,8 @@ TITLES = {
     "rankme": "RankMe",
     "uniformity": "uniformity",
 }
+WITHOUT_LABELS = {"rankme": ("RankMe", 1), "uniformity": ("uniformity", -1), "loss": ("training loss", -1)}
+"""What may foretell the order without labels: its title, and whether more or less of it is better."""
 RANKME = (
     "RankMe, the effective rank of the embeddings, was made to rank runs of one method and encoder (other settings, "
     "other lengths). Between methods or encoders it is no score: one may spread noise over many directions, and "
@@ -98,6 +101,42 @@ def judged(
     gains = {name: difference(arms[name], untrained.get(name, {}), leading, gain_level) for name in order if arms[name]}
     result = {"order": order, "pairs": found, "gains": gains, "level": level, "gain_level": gain_level}
     return result | {"sentences": _sentences(arms, result, leading, seeds)}
+
+
+def agreement(arms: Mapping[str, Mapping[int, Row]], leading: str, one_method: bool) -> dict[str, Any]:
+    """Whether what is known without labels puts the arms in the same order as their probes do.
+
+    Args:
+        arms: rows of each arm by seed.
+        leading: the measure that ranks.
+        one_method: whether all arms have the same method, without which their losses are not of one kind.
+
+    Returns:
+        by measure (``rankme``, ``uniformity``, and ``loss`` of one method) ``value``, ``p`` and ``n`` of Spearman's
+        correlation of the means over seeds (:func:`tacit.evaluation.agreement.rank_correlation`), positive where what
+        is better by the one is better by the other; nothing without labels or for fewer than three arms.
+    """
+    rows = [list(found.values()) for found in arms.values() if found]
+    if leading == "rankme":
+        return {}
+    found: dict[str, Any] = {}
+    wanted = [np.mean([row[leading] for row in seeds]) for seeds in rows]
+    for name, (_, sign) in WITHOUT_LABELS.items():
+        if (name == "loss" and not one_method) or not all(row.get(name) is not None for seeds in rows for row in seeds):
+            continue
+        both = rank_correlation([sign * np.mean([row[name] for row in seeds]) for seeds in rows], wanted)
+        if both.value is not None:
+            found[name] = {"value": both.value, "p": both.p, "n": both.n}
+    return found
+
+
+def agreed(found: Mapping[str, Mapping[str, Any]], leading: str) -> list[str]:
+    """:func:`agreement` in a sentence, if there is any."""
+    if not found:
+        return []
+    parts = [f"{WITHOUT_LABELS[name][0]} {row['value']:.2f} (p {row['p']:.2f})" for name, row in found.items()]
+    count = next(iter(found.values()))["n"]
+    return [f"Rank correlation with the {TITLES[leading]} over these {count}: {_listed(parts)}."]
 
 
 def _sentences(arms: Mapping[str, Mapping[int, Row]], result: dict[str, Any], leading: str, seeds: int) -> list[str]:

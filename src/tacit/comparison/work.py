@@ -21,6 +21,8 @@ from tacit.run import Run
 from tacit.training import checkpoints
 
 DONE = ("finished", "stopped")
+LAST = 20
+"""Logged losses whose mean stands for that at the end."""
 STATES = ("waiting", "training", "measuring", *DONE, "interrupted")
 
 
@@ -136,7 +138,9 @@ def _measured(folder: Path, bench: Bench, run: Run) -> dict[str, Any]:
     for name in missing:
         shared[name].parent.mkdir(parents=True, exist_ok=True)
         write_json(shared[name], rows[name])
-    return {"row": rows["trained"], "untrained": rows.get("untrained") or read_json(shared["untrained"])}
+    losses = run.metrics.get("loss", [])[-LAST:]
+    ended = {"loss": sum(losses) / len(losses)} if losses else {}
+    return {"row": rows["trained"] | ended, "untrained": rows.get("untrained") or read_json(shared["untrained"])}
 
 
 def _same_start(run: Run) -> str:
