@@ -8,6 +8,7 @@ from small_runs import data, run
 import tacit
 from tacit.assessment.benchmark import low_shot
 from tacit.assessment.halves import halves
+from tacit.assessment.heads import Head
 from tacit.assessment.taps import tapped
 from tacit.cli import main
 from tacit.errors import DataError, OptionError
@@ -130,6 +131,34 @@ def test_a_head_with_batch_norm_is_the_other_probe():
         best = found[name]["best"]["trained"]
         assert taps[best["tap"]]["validation"] == max(row["validation"] for row in taps.values())
         assert found[name]["low_shot"]["trained"][2]["mean"] > 0
+
+
+def test_the_head_learns_from_random_views():
+    quick = Recipe(lr=0.05, batch_size=64, epochs=3, nesterov=True, norm=True)
+    head, (train, test) = Head(quick, 2, 5), halves(run(), data(), seed=5)
+    with (
+        tapped(run(), run().encoder, train, LAST) as own,
+        tapped(run(), run().encoder, test, LAST) as others,
+        tapped(run(), run().encoder, train, LAST, shown=head.shown(run())) as drawn,
+        tapped(run(), run().encoder, train, LAST, shown=head.shown(run())[1:]) as second,
+    ):
+        x, z, views = own["embedding"].copy(), others["embedding"].copy(), drawn["embedding"].copy()
+        np.testing.assert_array_equal(views[len(train) :], second["embedding"])
+    assert views.shape == (2 * len(train), x.shape[1])
+    assert not np.allclose(views[: len(train)], x)
+    assert not np.allclose(views[: len(train)], views[len(train) :])
+    near = np.linalg.norm(views[: len(train)] - x, axis=1).mean()  # of one sample in one row
+    assert near < np.linalg.norm(views[: len(train)] - np.roll(x, 1, 0), axis=1).mean()
+    ask = {"probe": "sgd", "recipe": quick, "taps": LAST, "shots": [1], "samples": 1, "seed": 5}
+    (found,) = tacit.benchmark(run(), [data()], crops=2, **ask)["tasks"].values()
+    twice = np.concatenate([train.y, train.y])
+    row = found["taps"]["trained"]["embedding"]
+    assert row["value"] == head_probe(views, twice, z, test.y, quick, 5).accuracy
+    fit, held = split(train.y, 0.2, 5)
+    both = np.concatenate([fit, len(train) + fit])
+    assert row["validation"] == head_probe(views[both], twice[both], x[held], train.y[held], quick, 5).accuracy
+    with pytest.raises(OptionError, match="for the probe sgd"):
+        tacit.benchmark(run(), [data()], crops=2)
 
 
 def test_the_command(tmp_path, capsys):

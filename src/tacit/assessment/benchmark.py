@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from tacit.assessment.halves import Half, halves, scored
+from tacit.assessment.heads import Head, precision
 from tacit.assessment.spaces import spaces
 from tacit.assessment.taps import EMBEDDING, LIMIT, tapped
 from tacit.console import Bar
-from tacit.data import task_of
-from tacit.errors import DataError, OptionError, unknown
+from tacit.data import Batch, task_of
+from tacit.errors import OptionError, unknown
 from tacit.evaluation.ridge import SCORES
-from tacit.evaluation.sgd_probe import NORMED, Recipe, fitted_head
-from tacit.evaluation.splits import split
-from tacit.evaluation.svm import COSTS, average_precision, one_against_rest, svm_probe
+from tacit.evaluation.sgd_probe import NORMED, Recipe
+from tacit.evaluation.svm import COSTS, one_against_rest, svm_probe
 from tacit.files import write_json
 from tacit.registry import register
 from tacit.run import Run
+from tacit.views.base import View
 
 SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
 LOW_SHOT_COSTS = tuple(float(f"1e{power}") for power in range(-5, 3))
@@ -52,6 +51,7 @@ def benchmark(
     limit: int = LIMIT,
     probe: Probe = "svm",
     recipe: Recipe = NORMED,
+    crops: int = 0,
     costs: Sequence[float] = COSTS,
     folds: int = 3,
     shots: Sequence[int] | None = None,
@@ -72,8 +72,8 @@ def benchmark(
 
     The probe ``sgd`` is the benchmark's other one: batch norm without scale and shift and a linear layer, trained by
     SGD (:data:`tacit.evaluation.sgd_probe.NORMED`); the tap is chosen on a fifth of the training samples, the last fit
-    is on all of them, and of classes accuracy is told. Features are of the samples as they are and not of random crops.
-    Low-shot samples have their support vector machines either way, as in the paper.
+    is on all of them, and of classes accuracy is told. The paper crops and alters each sample anew at each step; here a
+    number of such views are drawn once. Low-shot samples have support vector machines either way, as in the paper.
 
     Args:
         run: the run or its folder.
@@ -83,7 +83,8 @@ def benchmark(
         taps: names of layers, and ``embedding``; by default those of :func:`tacit.assessment.taps.layers_of`.
         limit: most numbers of a tap for a sample.
         probe: ``svm`` or ``sgd``.
-        recipe: how ``sgd`` trains.
+        recipe, crops: how ``sgd`` trains, and of how many random views of each sample; by default of the samples as
+            they are.
         costs, folds: of the cross-validation.
         shots: positives a class in low-shot samples; a class has C - 1 times as many negatives, C being the number of
             classes. By default those of 1, 2, 4, 8, 16, 32, 64 and 96 that the smallest class has.
@@ -106,6 +107,8 @@ def benchmark(
     """
     if probe not in PROBES:
         raise unknown("probe", probe, PROBES)
+    if crops < 0 or (crops and probe != "sgd"):
+        raise OptionError(f"crops are from 0 and for the probe sgd, not {crops} for {probe}")
     run = run if isinstance(run, Run) else Run(run)
     if not isinstance(data, (list, tuple)) or not len(data):
         raise OptionError("a benchmark needs a list of at least one labelled data set")
@@ -117,11 +120,12 @@ def benchmark(
         tasks = [f"{name} ({place})" for place, name in enumerate(tasks, 1)]
     if samples < 1 or (shots is not None and (not len(shots) or min(shots) < 1)):
         raise OptionError("shots and samples must be at least 1")
+    head = Head(recipe, crops, seed) if probe == "sgd" else None
     result: dict[str, Any] = {"tasks": {}, "aggregate": {}, "warnings": []}
     with Bar("benchmark", total=3 * len(data), quiet=quiet) as bar:
         for place, (name, one, other) in enumerate(zip(tasks, data, tests, strict=True)):
             train, held = halves(run, one, other, fraction=test_fraction, seed=seed, reading=reading)
-            task = _Task(run, train, held, costs, folds, shots, samples, seed, recipe if probe == "sgd" else None)
+            task = _Task(run, train, held, costs, folds, shots, samples, seed, head)
             for step, kind in enumerate((RAW, "random", "trained")):
                 task.measure(kind, taps, limit)
                 bar.at(3 * place + step + 1)
@@ -147,9 +151,9 @@ class _Task:
         shots: Sequence[int] | None,
         samples: int,
         seed: int,
-        recipe: Recipe | None,
+        head: Head | None,
     ) -> None:
-        self.recipe = recipe
+        self.head = head
         self.run, self.train, self.test, self.costs, self.folds = run, train, test, costs, folds
         self.samples, self.seed = samples, seed
         kind = task_of(train.y, unknown=True)
@@ -158,7 +162,7 @@ class _Task:
         self.result: dict[str, Any] = {
             "n_train": len(train),
             "n_test": len(test),
-            "metric": "accuracy" if recipe and self.single else SCORES["numbers" if self.numbers else "several"],
+            "metric": "accuracy" if head and self.single else SCORES["numbers" if self.numbers else "several"],
             "taps": {},
             "best": {},
             "low_shot": {},
@@ -184,25 +188,39 @@ class _Task:
         return sorted(set(asked))
 
     def measure(self, kind: str, taps: Sequence[str] | None, limit: int) -> None:
+        shown = [] if self.head is None or self.numbers else self.head.shown(self.run)
         if kind == RAW:
-            self._taps(kind, {RAW: _raw(self.run, self.train)}, {RAW: _raw(self.run, self.test)})
+            drawn = [_raw(self.run, self.train, view) for view in shown]
+            learn = {RAW: np.concatenate(drawn)} if drawn else None
+            self._taps(kind, {RAW: _raw(self.run, self.train)}, {RAW: _raw(self.run, self.test)}, learn)
             return
         network = self.run.encoder if kind == "trained" else self.run.random_encoder()
         with (
             tapped(self.run, network, self.train, taps, limit) as features,
             tapped(self.run, network, self.test, list(features), limit) as others,
         ):
-            self._taps(kind, features, others)
+            if not shown:
+                self._taps(kind, features, others)
+                return
+            with tapped(self.run, network, self.train, list(features), limit, shown=shown) as learn:
+                self._taps(kind, features, others, learn)
 
-    def _taps(self, kind: str, features: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]) -> None:
+    def _taps(
+        self,
+        kind: str,
+        features: Mapping[str, np.ndarray],
+        others: Mapping[str, np.ndarray],
+        learn: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         rows: dict[str, dict[str, Any]] = {}
         for tap, x in features.items():
             if self.numbers:
                 found = scored(x, self.train.y, others[tap], self.test.y, self.seed)
                 rows[tap] = {"value": found["value"], "validation": None, "width": x.shape[1]}
                 continue
-            if self.recipe is not None:
-                rows[tap] = self._headed(x, others[tap], self.recipe)
+            if self.head is not None:
+                views = x if learn is None else learn[tap]
+                rows[tap] = self.head.figures(views, x, self.targets, others[tap], self.truth, self.single)
                 continue
             svm = svm_probe(x, self.targets, others[tap], costs=self.costs, folds=self.folds, seed=self.seed)
             self._leave_out(svm.left_out)
@@ -232,37 +250,14 @@ class _Task:
         found = np.array(values)
         return {"mean": found.mean(), "std": found.std(), "min": found.min(), "max": found.max()}
 
-    def _headed(self, x: np.ndarray, other: np.ndarray, recipe: Recipe) -> dict[str, Any]:
-        """The figures of a tap by a head that SGD trains."""
-        codes = self.targets.argmax(1) if self.single else None
-        y = torch.from_numpy(self.targets if codes is None else codes).long()
-
-        def value(rows: np.ndarray, targets: Tensor, asked: np.ndarray, truth: np.ndarray) -> float:
-            scores = fitted_head(rows, targets, recipe, self.seed).scores(asked)
-            if codes is None:
-                return _precision(scores, truth)
-            return float(truth[np.arange(len(truth)), scores.argmax(1)].mean())  # a strange class has no 1 in its row
-
-        fitted, held = split(len(y) if codes is None else codes, 0.2, self.seed)
-        able = (self.targets[held] == 1).any()  # else no class has a sample to find, or nothing is held out
-        validation = value(x[fitted], y[fitted], x[held], self.targets[held]) if able else None
-        return {"value": value(x, y, other, self.truth), "validation": validation, "width": x.shape[1]}
-
     def _value(self, scores: np.ndarray) -> float:
         able = np.isfinite(scores).all(0)
-        return _precision(scores[:, able], self.truth[:, able])
+        return precision(scores[:, able], self.truth[:, able])
 
     def _leave_out(self, classes: Sequence[int]) -> None:
         note = f"classes without a positive or a negative training sample are left out: {', '.join(map(str, classes))}"
         if classes and note not in self.notes:
             self.notes.append(note)
-
-
-def _precision(scores: np.ndarray, truth: np.ndarray) -> float:
-    values = average_precision(scores, truth)
-    if np.isnan(values).all():
-        raise DataError("no class of the test data has a sample to find")
-    return float(np.nanmean(values))
 
 
 def low_shot(targets: np.ndarray, k: int, random: np.random.Generator) -> np.ndarray:
@@ -285,8 +280,8 @@ def low_shot(targets: np.ndarray, k: int, random: np.random.Generator) -> np.nda
     return used
 
 
-def _raw(run: Run, half: Half) -> np.ndarray:
-    return spaces(run, half.batches(), {})[RAW].numpy()
+def _raw(run: Run, half: Half, view: Callable[[Batch], View] | None = None) -> np.ndarray:
+    return spaces(run, half.batches(), {}, view=view)[RAW].numpy()
 
 
 def _name(data: Any, place: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tacit.evaluation import arrays
 from tacit.methods.base import embed
 from tacit.parts.tokens import TokenEncoder
 from tacit.run import Run, through
+from tacit.views.base import View
 
 LIMIT = 9_000
 """Most numbers that a layer gives for a sample; larger maps are pooled to fewer."""
@@ -86,7 +88,13 @@ def layers_of(network: nn.Module, view: Mapping[str, Any]) -> list[str]:
 
 @contextmanager
 def tapped(
-    run: Run, network: nn.Module, half: Half, layers: Sequence[str] | None = None, limit: int = LIMIT, size: int = 128
+    run: Run,
+    network: nn.Module,
+    half: Half,
+    layers: Sequence[str] | None = None,
+    limit: int = LIMIT,
+    size: int = 128,
+    shown: Sequence[Callable[[Batch], View]] | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Features of all samples at some layers: float32 ``[N, D]`` by name, which live as long as the block runs.
 
@@ -96,13 +104,15 @@ def tapped(
         network: an encoder of the run, in evaluation mode.
         layers: names as ``network.named_modules()`` has them, and ``embedding``; by default :func:`layers_of`.
         limit: see :func:`pooled`.
+        shown: what makes of samples what the encoder is shown, in place of the run's evaluation view; of several there
+            are all samples by the first, then all by the second, and so on: ``[len(shown) * N, D]``.
 
     Raises:
         OptionError: for an unknown layer, one that gives no map of every sample, or samples of different lengths, whose
             padding inner layers do not tell apart.
     """
     with tempfile.TemporaryDirectory() as folder:
-        features = _features(run, network, half, layers, limit, size, Path(folder))
+        features = _features(run, network, half, layers, limit, size, Path(folder), shown)
         try:
             yield features
         finally:
@@ -110,14 +120,22 @@ def tapped(
 
 
 def _features(
-    run: Run, network: nn.Module, half: Half, layers: Sequence[str] | None, limit: int, size: int, folder: Path
+    run: Run,
+    network: nn.Module,
+    half: Half,
+    layers: Sequence[str] | None,
+    limit: int,
+    size: int,
+    folder: Path,
+    shown: Sequence[Callable[[Batch], View]] | None,
 ) -> dict[str, np.ndarray]:
     view, tokens = run.evaluation_view(), isinstance(network, TokenEncoder)
+    makers = [lambda batch: view(batch)[0]] if shown is None else list(shown)
     names = None if layers is None else list(layers)
 
-    def of(batch: Batch) -> dict[str, np.ndarray]:
+    def of(batch: Batch, make: Callable[[Batch], View]) -> dict[str, np.ndarray]:
         nonlocal names
-        seen = view(batch)[0]
+        seen = make(batch)
         if names is None:
             names = [EMBEDDING] if "length" in seen else layers_of(network, seen)
         if "length" in seen and set(names) != {EMBEDDING}:
@@ -127,12 +145,13 @@ def _features(
 
     features: dict[str, np.ndarray] = {}
     done = 0
-    for rows in through(of, half.batches(size), network):
-        if not features:
-            features = _room({name: x.shape[1] for name, x in rows.items()}, len(half), folder)
-        for name, x in rows.items():
-            features[name][done : done + len(x)] = x
-        done += len(x)
+    for make in makers:
+        for rows in through(partial(of, make=make), half.batches(size), network):
+            if not features:
+                features = _room({name: x.shape[1] for name, x in rows.items()}, len(makers) * len(half), folder)
+            for name, x in rows.items():
+                features[name][done : done + len(x)] = x
+            done += len(x)
     return features
 
 

@@ -61,6 +61,7 @@ def add_benchmark(verb: Verb) -> None:
     p.add_argument(
         "--probe", default="svm", metavar="NAME", help="svm, or sgd: batch norm and a linear layer (default: svm)"
     )
+    take.add_number(p, "--crops", 0, "random views of each sample that sgd learns from")
     p.add_argument("--shots", metavar="K,...", help="labels a class of small samples (default: 1,2,4,...,96)")
     take.add_number(p, "--samples", 5, "small samples of each size")
     take.add_seed(p, "of splits, folds and samples")
@@ -73,7 +74,7 @@ def benchmark(args: Namespace) -> None:
     from tacit.assessment.benchmark import benchmark as measured
     from tacit.command.show import show_benchmark
 
-    asked = given(args, "limit", "probe", "samples", "seed") | {"reading": take.reading(args)}
+    asked = given(args, "limit", "probe", "crops", "samples", "seed") | {"reading": take.reading(args)}
     taps, shots = take.names(args.taps), take.numbers(args.shots, "--shots")
     result = measured(args.run, args.data, args.test, taps=taps, shots=shots, quiet=args.json, **asked)
     print_json(result) if args.json else show_benchmark(result)
