@@ -4,8 +4,8 @@ What the last block adds to the one before is noted for each network and is no p
 0.7 to 3.1 points away with skip connections, and 2.9 to 6.8 without, on every seed more. Much of the gain by width is
 there before training: random encoders of the two widths differ by 5.9 to 8.1 points, trained ones by 6.9 to 9.9.
 
-Over the three networks the order by rotation accuracy is that by the probe: Spearman's correlation is 1.00, 0.87 and 1.00
-by seed. The paper finds little of that between architectures; three are too few to say otherwise.
+Over the three networks the order by rotation accuracy is that by the probe: Spearman's correlation is 1.00, 0.87 and
+1.00 by seed. The paper finds little of that between architectures; three are too few to say otherwise.
 """
 
 from __future__ import annotations
