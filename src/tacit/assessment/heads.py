@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.assessment.finetune import training_views
+from tacit.assessment.finetune import single_views
 from tacit.data import Batch
 from tacit.errors import DataError
 from tacit.evaluation.sgd_probe import Recipe, fitted_head
@@ -37,7 +37,7 @@ class Head:
 
     def shown(self, run: Run) -> list[Callable[[Batch], View]]:
         """What makes the random views, those of a training with labels: one function for each crop."""
-        make = training_views(run)
+        make = single_views(run)
 
         def maker(number: int) -> Callable[[Batch], View]:
             def view(batch: Batch) -> View:
