@@ -173,7 +173,7 @@ def test_the_command(tmp_path, capsys):
     assert main([*args, "--probe", "sgd"]) == 0
     shown = capsys.readouterr().out
     assert "accuracy" in shown
-    assert "parity: labels a class" in shown
+    assert "parity: labels a class (mean average precision)" in shown
     assert main([*args[:3], "--shots", "x"]) == 2
     assert "--shots x should be whole numbers" in capsys.readouterr().err
 

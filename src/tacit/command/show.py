@@ -9,6 +9,8 @@ from rich.table import Table
 
 from tacit.console import printer
 
+AVERAGED = "mean average precision"
+"""What low-shot samples are always told in."""
 NAMES = {"raw": "raw input", "random": "random encoder", "trained": "trained encoder"}
 
 
@@ -49,7 +51,8 @@ def show_benchmark(result: dict[str, Any]) -> None:
     for task, row in result["tasks"].items():
         shots = list(row["low_shot"].get("trained", ()))
         if shots:
-            low = _table(f"{task}: labels a class", *map(str, shots))
+            other = "" if row["metric"] == AVERAGED else f" ({AVERAGED})"
+            low = _table(f"{task}: labels a class{other}", *map(str, shots))
             for name, title in NAMES.items():
                 found = row["low_shot"][name]
                 low.add_row(title, *(f"{found[k]['mean']:.3f} ± {found[k]['std']:.3f}" for k in shots))
