@@ -31,6 +31,8 @@ def options_of(declared: Demo, kind: Any) -> dict[str, Any]:
     """What of the demo's options means the same to another method."""
     groups = ["data."] + ([] if kind.tokens else ["encoder.", "views."])
     kept = {k: v for k, v in declared.options.items() if k in ("lr", "precision") or k.startswith(tuple(groups))}
+    own = parameters(find(declared.method), skip=1)  # of the demo's method alone, even where its views have it too
+    kept = {k: v for k, v in kept.items() if k.removeprefix("views.") not in own}
     return kept | {f"method.{k}": v for k, v in SHORT.items() if k in parameters(kind, skip=1) and not kind.tokens}
 
 
@@ -68,7 +70,7 @@ def main() -> None:
     parser.add_argument("--modality", nargs="*", default=modality_names(), metavar="KIND")
     parser.add_argument("--methods", nargs="*", default=METHODS, metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
-    parser.add_argument("--share", type=float, default=0.5, help="of the demo's epochs")
+    parser.add_argument("--share", type=float, default=0.2, help="of the demo's epochs")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     if options.json and options.json.exists():

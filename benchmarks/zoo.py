@@ -29,8 +29,9 @@ CONVNET = {"encoder.width": 24}
 SHORT: dict[str, Any] = {"teacher_momentum": 0.9, "queue": 1024}
 """For short trainings, where a method has such an option: the papers' values are for a thousand times more steps."""
 SLOW = {"teacher_momentum": 0.99}
-"""Where a queue keeps keys of earlier steps: a teacher that moves faster leaves them behind, and training collapses.
-And where tokens are predicted: a teacher that moves faster soon gives what is easy to predict and says nothing."""
+"""Where a queue keeps keys of earlier steps, or a centre follows a teacher's scores: a teacher that moves faster leaves
+them behind, and training collapses. And where tokens are predicted: a teacher that moves faster soon gives what is easy
+to predict and says nothing."""
 TOKENS = {"encoder.patch": 4, "encoder.width": 64, "encoder.depth": 3, "encoder.heads": 2, "lr": 2e-3}
 
 
@@ -46,7 +47,7 @@ def trained(name: str, seed: int, epochs: int) -> dict[str, Any]:
     parts = (("train", TRAIN), ("test", TEST))
     train, test = (scattered_digits(part, count=n, seed=seed, **DIGITS) for part, n in parts)
     known = parameters(kind, skip=1)
-    short = SHORT | (SLOW if "queue" in known or kind.tokens else {})
+    short = SHORT | (SLOW if kind.tokens or {"queue", "centre_momentum"} & known.keys() else {})
     options = OPTIONS | {f"method.{k}": v for k, v in short.items() if k in known}
     if kind.tokens:
         options |= TOKENS

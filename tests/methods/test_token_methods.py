@@ -17,7 +17,7 @@ from tacit.parts.blocks import context_and_targets
 from tacit.parts.decoder import TokenPredictor
 from tacit.parts.draws import Draws
 
-SMALL = {"hidden": 8, "out": 6}
+SMALL = {"hidden": 8, "out": 6, "norm": "layer"}
 
 
 def shaken(method):
@@ -60,6 +60,19 @@ def test_dino_is_its_objective_of_all_views():
     expected = CrossViews(0.1)(scores, (taught / 0.3).softmax(2))
     torch.testing.assert_close(method(batch)["loss"], expected)
     torch.testing.assert_close(method.sharpen.centre, 0.1 * taught.mean((0, 1)))
+
+
+@pytest.mark.parametrize(("kind", "encoder"), [(DINO, TinyEncoder), (IBOT, TinyTokens)])
+def test_prototypes_stay_at_first(kind, encoder):
+    method = kind(encoder(), prototypes=5, freeze=0.25, **SMALL).double()
+    for progress, stays in ((0.2, True), (0.25, False)):
+        method.after_step(progress)
+        method.zero_grad()
+        method(batch_for(method, 3))["loss"].backward()
+        assert bool((method.prototypes.weight.grad == 0).all()) == stays
+        assert bool(method.projector[-2].weight.grad.any())
+    with pytest.raises(OptionError, match="freeze is a share"):
+        kind(encoder(), freeze=2.0)
 
 
 def test_dino_needs_two_large_views():

@@ -29,7 +29,10 @@ class Prototypes(nn.Module):
             raise ValueError(f"prototypes need a positive width and number, not {dim} and {count}")
         self.weight = nn.Parameter(functional.normalize(torch.randn(count, dim)))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, frozen: Tensor | None = None) -> Tensor:
+        """Cosines; where ``frozen`` (bool ``[]``) is true, the prototypes get no gradient."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.to(self.weight.dtype)
-            return functional.normalize(z, eps=1e-6) @ functional.normalize(self.weight, eps=1e-6).T
+            # a gradient of zeros, as one process of several must not wait for one that another does not have
+            weight = self.weight if frozen is None else torch.where(frozen, self.weight.detach(), self.weight)
+            return functional.normalize(z, eps=1e-6) @ functional.normalize(weight, eps=1e-6).T

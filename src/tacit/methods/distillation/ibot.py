@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tacit.data import Batch
 from tacit.errors import OptionError
 from tacit.methods.base import Method
-from tacit.methods.distillation.dino import GLOBAL, check_views
+from tacit.methods.distillation.dino import GLOBAL, check_share, check_views
 from tacit.objectives.distillation import CrossViews, HiddenTokens
 from tacit.parts.blocks import block_sides, blocks, grid_of
 from tacit.parts.centre import CentredTeacher
@@ -49,15 +49,17 @@ class IBOT(Method):
         share: range of the hidden block's share of the tokens.
         ratio: range of the block's height over width.
         student_temperature: of the student's distribution.
-        temperature: of the teacher's, after its rise.
+        temperature: of the teacher's, after its rise (the paper's code has 0.04 too; its longest trainings 0.07).
         first_temperature: of the teacher's, at the start.
         rise: share of the training over which the teacher's temperature rises.
         centre_momentum: of the two centres, one for views and one for tokens.
         teacher_momentum: the teacher's at the start; it rises to 1 along a cosine.
-        norm: normalisation in the projector; the paper has none.
+        freeze: share of the training in which the prototypes stay as they began; the paper has an epoch.
+        norm: normalisation in the projector and of what it gives; the paper has none, but starts from outputs that
+            differ between samples no more than the centre leaves of them, which takes long to get past.
 
     Raises:
-        OptionError: for an encoder without tokens, or whose tokens lie on no grid.
+        OptionError: for an encoder without tokens, or whose tokens lie on no grid, or an impossible value.
     """
 
     recipe: ClassVar[str] = "multi-crop"
@@ -74,12 +76,13 @@ class IBOT(Method):
         share: tuple[float, float] = (0.1, 0.5),
         ratio: tuple[float, float] = (0.3, 3.3),
         student_temperature: float = 0.1,
-        temperature: float = 0.07,
+        temperature: float = 0.04,
         first_temperature: float = 0.04,
         rise: float = 0.1,
         centre_momentum: float = 0.9,
         teacher_momentum: float = 0.996,
-        norm: Norm = "none",
+        freeze: float = 0.5,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__(encoder)
         if not isinstance(encoder, TokenEncoder):
@@ -89,9 +92,10 @@ class IBOT(Method):
         for name, (low, high), top in (("share", share, 1.0), ("ratio", ratio, 1e9)):
             if not 0 < low <= high <= top:
                 raise OptionError(f"{name} must be two numbers, 0 < low <= high <= {top:g}, not {(low, high)}")
-        self.masked, self.share, self.ratio = masked, share, ratio
+        check_share(freeze)
+        self.masked, self.share, self.ratio, self.freeze = masked, share, ratio, freeze
         self.mask_token = nn.Parameter(0.02 * torch.randn(self.dim))
-        self.projector: nn.Module = mlp([self.dim, hidden, hidden, out], norm)
+        self.projector: nn.Module = mlp([self.dim, hidden, hidden, out], norm, last_norm=True)
         self.prototypes = Prototypes(out, prototypes)
         self.teacher_encoder = Teacher(encoder, teacher_momentum)
         self.teacher_projector = Teacher(self.projector, teacher_momentum)
@@ -114,7 +118,7 @@ class IBOT(Method):
         encoded = self.encoder.encode_tokens(seen)
         embeddings = [encoded.mean(1), *self.encode(*views[GLOBAL:])] if len(views) > GLOBAL else [encoded.mean(1)]
         rows = torch.cat([*embeddings, encoded[sample, place]])
-        scores = self.prototypes(self.projector(rows))
+        scores = self.prototypes(self.projector(rows), self.sharpen.progress < self.freeze)
         whole = sum(map(len, embeddings))
 
         with torch.no_grad():
