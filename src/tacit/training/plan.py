@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tacit import __version__, registry
-from tacit.data import Source, is_classes
+from tacit.data import Source, is_classes, unreadable
 from tacit.errors import DataError, OptionError, unknown
 from tacit.methods.base import Method
 from tacit.modalities import alone, modality, open_source
@@ -101,7 +101,12 @@ def plan(
     about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
     if method_class.uses_labels and not (method_class.labels_optional and source.labels is None):
         about["classes"] = count_classes(source, getattr(method_class, "partly", False))
-    training = settings(groups["training"], len(source))
+    try:
+        training = settings(groups["training"], len(source))
+    except OptionError as error:
+        if len(source) < 2 and source.skipped:  # why there are so few
+            raise OptionError(f"{error}: {unreadable(source)[0]}") from None
+        raise
     spec = package.spec_of(source, **{name: reading[name] for name in package.ALONE if name in reading})
 
     fast = not torch.cuda.is_available()

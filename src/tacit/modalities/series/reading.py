@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.columns import TABLES, is_frame
-from tacit.modalities.looking import ARRAYS, KEYS, Claim, ending_of, path_of, shape_of, shown
+from tacit.modalities.looking import ARRAYS, KEYS, Claim, array_problem, ending_of, path_of, shape_of, shown
 from tacit.modalities.series.gaps import MISSING, whole
 from tacit.modalities.series.tables import Layout, open_folder, open_table
 from tacit.sources import Stored, Stretches, as_labels, unpacked
@@ -116,13 +116,10 @@ def _array_file(path: Path, layout: Layout) -> Source:
                 )
             y, groups = (next((archive[n] for n in some if n in archive), None) for some in (LABELS, GROUPS))
             return _arrays(archive[key], y, groups, facts, f"'{path}'", layout)
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
-    except Exception as error:  # zipfile's own
-        raise DataError(f"cannot read '{path}': {' '.join(str(error).split()) or 'it is damaged'}") from None
+    except DataError:
+        raise
+    except Exception as error:  # of numpy, zipfile and zlib
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 LABELS = ("y", "labels", "targets")

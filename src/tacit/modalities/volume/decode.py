@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tacit.errors import needs
-from tacit.modalities.looking import ARRAYS, KEYS, ending_of
+from tacit.modalities.looking import ARRAYS, KEYS, array_problem, ending_of
 from tacit.modalities.volume.space import Floats, Sides, Three, upright
 
 NIFTI = (".nii", ".nii.gz")
@@ -109,7 +109,7 @@ def _array(path: Path) -> Scan:
             held = name or rest[0]
         shape, kind = _header(path, held)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(array_problem(path, error)) from None
 
     def read() -> NDArray[Any]:
         with np.load(path, allow_pickle=False) as archive:
@@ -158,6 +158,4 @@ def _spacing(given: NDArray[Any] | None) -> Three | None:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    if "allow_pickle" in text or "pickled" in text:
-        return "it holds Python objects, which are not read"
     return f"{text or type(error).__name__:.160}"
