@@ -131,7 +131,7 @@ def test_what_was_left_out_is_told_where_too_little_is_left(tmp_path: Path, capf
     for name, text in (("a", "x,y\n" + "1,2\n" * 9), ("b", "x;y\n1;2\n")):
         (tmp_path / "data" / f"{name}.csv").write_text(text)
     said = refusal(capfd, tmp_path / "data", "series")
-    assert "training needs at least 2 samples, and there is 1: skipped 1 unreadable files, the first: b.csv" in said
+    assert "training needs at least 2 samples, and there is 1; skipped 1 unreadable files, the first: b.csv" in said
     gif = tmp_path / "x.gif"
     gif.write_bytes(b"GIF89a" + bytes(20))
     assert "--modality video if it moves" in refusal(capfd, gif, "image")

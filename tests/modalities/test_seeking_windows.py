@@ -14,7 +14,9 @@ from tacit.errors import DataError
 from tacit.modalities import open_source
 from tacit.modalities.audio import recording
 from tacit.modalities.audio.recording import Recording
+from tacit.modalities.series.stores import Mapped, mappable
 from tacit.modalities.video.seeking import Film
+from tacit.sources import Stored
 
 SHUFFLED = torch.randperm(11, generator=torch.Generator().manual_seed(0))
 
@@ -143,6 +145,52 @@ def test_videos_whose_frames_cannot_be_numbered_are_decoded_whole(tmp_path: Path
         sought = open_source(tmp_path / folder, "video", once=True, memory=0, **options)
         assert sought.describe()["store"] == "mapped"
         assert same(sought, whole, torch.arange(len(whole)), 0)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("window", [None, 64])
+def test_long_series_stay_in_their_file(
+    kind: Any, window: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = (1000 * np.random.default_rng(0).normal(size=(11, 2, 200))).astype(kind)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "flat.npy", x[:, 0])
+    options: dict[str, Any] = {"window": window, "stride": window and 10}
+    held = [open_source(tmp_path / name, "series", **options) for name in ("x.npy", "flat.npy")]
+    monkeypatch.setattr("tacit.modalities.series.reading.HELD", 0)
+    mapped = [open_source(tmp_path / name, "series", **options) for name in ("x.npy", "flat.npy")]
+    monkeypatch.setattr("tacit.modalities.series.reading.mappable", None)
+    for one, other in zip(mapped, held, strict=True):
+        assert isinstance(one, Stored)
+        assert isinstance(one.store, Mapped)
+        assert one.describe() == other.describe()
+        assert list(one.names) == list(other.names)
+        assert same(one, other, SHUFFLED, 0)
+        assert one.batch(SHUFFLED)["x"].dtype == torch.float32
+    masked = open_source(tmp_path / "x.npy", "series", missing="mask")
+    assert masked.describe()["channels"] == 4
+
+
+def test_series_with_gaps_are_not_given_as_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.modalities.series.reading.HELD", 0)
+    x = np.ones((3, 2, 50))
+    x[1, 1, 7] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    assert bool((open_source(tmp_path / "x.npy", "series").batch(torch.arange(3))["x"] == 1).all())
+    with pytest.raises(DataError, match=r"series 1: channel 1 has no value at step 7"):
+        open_source(tmp_path / "x.npy", "series", missing="refuse")
+    for value in (np.inf, 1e300):
+        x[1, 1, 7] = value
+        np.save(tmp_path / "x.npy", x)
+        with pytest.raises(DataError, match=r"series 1: channel 1 holds infinite numbers, or some too large"):
+            open_source(tmp_path / "x.npy", "series")
+    assert not mappable(np.ones((3, 2, 50))[:, :, ::2])
+    assert not mappable(np.asfortranarray(np.ones((3, 2, 50))))
+    assert not mappable(np.ones((3, 2, 50), ">f4"))
+    table = tmp_path / "x.csv"
+    table.write_text("a,b\n" + "1,2\n" * 200 + "1,1e300\n")
+    with pytest.raises(DataError, match="column 'b' holds infinite numbers, or some too large for float32"):
+        open_source(table, "series")
 
 
 def test_a_video_that_was_changed_is_named(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ SHARE = 0.4
 """The part of the available memory that the pixels of one data set may take."""
 
 HELD = 64 << 20
-"""Bytes of decoded data that are held of what is read a single time; of more, each part is decoded when it is read."""
+"""Bytes that are held of what is read a single time or lies in an array file; of more, each part is read when it is
+asked for."""
 
 PARTIAL = f"partial-{platform.node()}-"
 """How folders of unfinished caches begin; the number of their process follows."""
