@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
+            warnings.simplefilter("ignore", FutureWarning)  # what libraries tell those who program with them
             return int(args.do(args) or 0)
     except KeyboardInterrupt:
         print("tacit: interrupted", file=sys.stderr)

@@ -105,9 +105,33 @@ def test_a_damaged_file_of_torch_gets_one_line(tmp_path: Path, capfd: Any) -> No
     path = tmp_path / "x.pt"
     torch.save({"edge_index": torch.zeros(2, 3)}, path)
     content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"junk" * 99, pickle.dumps({"a": 1})):
+    for damaged, why in (
+        (content[: len(content) // 2], "it is damaged or has been cut short"),
+        (b"", "it is empty"),
+        (b"junk" * 99, "it is no file of torch"),
+        (pickle.dumps({"a": Path("x")}), "data.pickle=true"),
+    ):
         path.write_bytes(damaged)
-        refusal(capfd, path, "graph")
+        assert why in refusal(capfd, path, "graph")
+
+
+def test_text_files_of_graphs(tmp_path: Path, capfd: Any) -> None:
+    (tmp_path / "T_graph_indicator.txt").write_text("1\n1\n")
+    path = tmp_path / "T_A.txt"
+    for content, why in ((b"", "is empty"), ("1, 2\n2, 1\n".encode("utf-16"), "it is UTF-16 text; save it as UTF-8")):
+        path.write_bytes(content)
+        said = refusal(capfd, tmp_path, "graph")
+        assert why in said
+        assert "T_A.txt" in said
+
+
+def test_volumes_of_other_channels_than_the_encoder_is_for() -> None:
+    from tacit.modalities import volume
+
+    spec = volume.spec_of(open_source(np.random.default_rng(0).normal(size=(2, 1, 8, 8, 8)), "volume"))
+    two = open_source(np.ones((2, 2, 8, 8, 8)) * np.arange(8), "volume").batch(torch.arange(2))
+    with pytest.raises(DataError, match="these volumes have 2 channels, and the encoder is for 1"):
+        volume.evaluation_view(spec)(two)
 
 
 def test_an_mp3_file_is_looked_at_before_it_is_decoded(tmp_path: Path, capfd: Any) -> None:

@@ -145,6 +145,12 @@ def _read_pt(path: Path, pickle: bool) -> list[Record]:
             held = torch.load(path, map_location="cpu", weights_only=not pickle)
     except Exception as error:  # pickle's, zipfile's and torch's own
         text = str(error)
+        with open(path, "rb") as file:
+            start = file.read(2)
+        if start != b"PK" and start[:1] != b"\x80":  # neither an archive nor a pickle
+            raise DataError(f"cannot read '{path}': it is {'no file of torch' if start else 'empty'}") from None
+        if "zip archive" in text:
+            raise DataError(f"cannot read '{path}': it is damaged or has been cut short") from None
         if not pickle and ("weights_only" in text or "Weights only" in text or "WeightsUnpickler" in text):
             raise DataError(
                 f"'{path}' holds Python objects, which are read only of files you trust: --set data.pickle=true"

@@ -69,7 +69,10 @@ def _nifti(path: Path) -> Scan:
         raise Unreadable(_reason(error)) from None
     shape = shape[:3] + tuple(n for n in shape[3:] if n != 1)
     if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < 2:
-        raise Unreadable(f"it has the shape {list(image.shape)}, and a volume has three axes, and a fourth of channels")
+        raise Unreadable(
+            f"it has the shape {list(image.shape)}, and a volume has three axes of at least 2 voxels, and a fourth of "
+            "channels"
+        )
     if kind.kind not in "iufb":
         raise Unreadable(f"its voxels are {kind}, and should be real numbers")
     directions = affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # NIfTI counts to the right and to the front
