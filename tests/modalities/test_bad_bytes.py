@@ -12,7 +12,7 @@ import torch
 
 from tacit.cli import main
 from tacit.errors import DataError
-from tacit.modalities import open_source
+from tacit.modalities import modality, open_source
 from tacit.modalities.delimited import check_utf8
 from tacit.modalities.looking import array_problem
 
@@ -125,13 +125,43 @@ def test_text_files_of_graphs(tmp_path: Path, capfd: Any) -> None:
         assert "T_A.txt" in said
 
 
-def test_volumes_of_other_channels_than_the_encoder_is_for() -> None:
-    from tacit.modalities import volume
-
-    spec = volume.spec_of(open_source(np.random.default_rng(0).normal(size=(2, 1, 8, 8, 8)), "volume"))
-    two = open_source(np.ones((2, 2, 8, 8, 8)) * np.arange(8), "volume").batch(torch.arange(2))
-    with pytest.raises(DataError, match="these volumes have 2 channels, and the encoder is for 1"):
-        volume.evaluation_view(spec)(two)
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "sides", "said"),
+    [
+        ("volume", (8, 8, 8), "these volumes have {} channels"),
+        ("series", (30,), "these series have {} channels"),
+        ("image", (12, 12), "these images have {} channels"),
+        ("video", (6, 12, 12), "these videos have {} channels"),
+        ("audio", (400,), "these recordings have {} channels"),
+        ("trajectory", (30,), "these steps have {} numbers"),
+    ],
+)
+def test_another_number_of_channels_than_the_encoder_is_for(
+    kind: str, sides: tuple[int, ...], said: str, count: int
+) -> None:
+    package = modality(kind)
+    means = {"mean": (0.0, 0.0), "std": (1.0, 1.0)}
+    facts: dict[str, Any] = {
+        "volume": {"channels": 2, "size": sides, "spacing": (1.0, 1.0, 1.0)} | means,
+        "series": {"channels": 2, "length": 30, "ragged": False} | means,
+        "image": {"channels": 2, "size": sides} | means,
+        "video": {"channels": 2, "size": sides[1:], "frames": 3, "window": 6} | means,
+        "audio": {
+            "rate": 400,
+            "channels": 2,
+            "length": 400,
+            "ragged": False,
+            "scale": 1.0,
+            "level": 0.0,
+            "spread": 1.0,
+        },
+        "trajectory": {"state": 1, "action": 1, "reward": 0, "length": 30, "ragged": False} | means,
+    }[kind]
+    views = package.evaluation_view(package.Spec(**facts))
+    assert len(views({"x": torch.rand(2, 2, *sides), "index": torch.arange(2)})) == 1
+    with pytest.raises(DataError, match=said.format(count) + ", and the encoder is for 2"):
+        views({"x": torch.rand(2, count, *sides), "index": torch.arange(2)})
 
 
 def test_an_mp3_file_is_looked_at_before_it_is_decoded(tmp_path: Path, capfd: Any) -> None:
