@@ -68,8 +68,8 @@ def read_files(
     if done is not None:
         flat, beside, facts = done
         left = [(names[i], reason) for i, reason in facts["skipped"]]
-        at = beside["kept"]
-        return Read(_stretches(flat, beside["length"], at), at.tolist(), left, facts["rate"], len(flat))
+        at = beside["kept"].tolist()
+        return Read(_stretches(flat, beside["length"], at), at, left, facts["rate"], len(flat))
     library()
     files = _Files(paths, names, where)
     channels = files.channels(mono)
