@@ -161,6 +161,11 @@ class Run:
         """The deterministic view that embeddings are made from."""
         return modality(self.config["modality"]).evaluation_view(self.spec)
 
+    def training_views(self) -> Views:
+        """The random views that the run learned from."""
+        views = self.config["views"]
+        return modality(self.config["modality"]).make_views(views["recipe"], self.spec, **views["options"])
+
     def open(self, data: Any, **options: Any) -> Source:
         """Open data as this run's modality, at this run's size."""
         return open_source(data, self.config["modality"], **(self.spec.reading() | options))

@@ -46,6 +46,7 @@ def cover_by_loop(near: np.ndarray, groups: np.ndarray | None = None) -> np.ndar
 @pytest.mark.parametrize("threshold", [0.3, 0.9, 0.99])
 def test_pairs_equal_a_loop(dim: int, threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(covers, "BLOCK", 37)
+    monkeypatch.setattr(covers, "TILE", 16)
     x = clustered(150, dim, 0)
     found = near_pairs(x, threshold)
     assert len({tuple(p) for p in found}) == len(found)

@@ -14,7 +14,6 @@ from tacit.data import Batch
 from tacit.errors import DataError, OptionError
 from tacit.evaluation.measures import Task
 from tacit.methods.base import embed
-from tacit.modalities import modality
 from tacit.parts.draws import Draws
 from tacit.run import Run, through
 
@@ -79,10 +78,7 @@ class Asked:
 
         The views are those that the run learned from, each drawn by itself; of a recipe of several it is the first.
         """
-        config, step = self.run.config, itertools.count()
-        make = modality(config["modality"]).make_views(
-            config["views"]["recipe"], self.run.spec, **config["views"]["options"]
-        )
+        make, step = self.run.training_views(), itertools.count()
 
         def of(batch: Batch) -> Tensor:
             place, device = next(step), batch["index"].device

@@ -174,7 +174,7 @@ class _Goal:
 
 def _fitted(run: Run, start: Start, train: Half, goal: _Goal, tuning: Tuning, rate: float, seed: int) -> nn.Module:
     """Encoder and a linear head, trained together."""
-    device, views = fastest(), training_views(run)
+    device, views = fastest(), single_views(run)
     encoder = run.random_encoder() if start == "random" else copy.deepcopy(run.encoder)
     head = nn.Linear(width_of(encoder), goal.width)
     network = nn.ModuleDict({"encoder": encoder, "head": head}).to(device).train()
@@ -212,14 +212,13 @@ def _predicted(run: Run, network: Any, half: Half, goal: _Goal) -> Tensor:
     return found * goal.std + goal.mean if goal.task == "numbers" else found
 
 
-def training_views(run: Run) -> Views:
+def single_views(run: Run) -> Views:
     """Views of one sample at a time with the run's options of views; where these are options of the run's own recipe
     alone, that recipe, of which the first view is used."""
-    config, package = run.config["views"], modality(run.config["modality"])
     try:
-        return package.make_views("single", run.spec, **config["options"])
+        return modality(run.config["modality"]).make_views("single", run.spec, **run.config["views"]["options"])
     except OptionError:
-        return package.make_views(config["recipe"], run.spec, **config["options"])
+        return run.training_views()
 
 
-__all__ = ["Start", "Tuned", "Tuning", "finetune", "of_tuning", "training_views", "tuned"]
+__all__ = ["Start", "Tuned", "Tuning", "finetune", "of_tuning", "single_views", "tuned"]

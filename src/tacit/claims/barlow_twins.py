@@ -62,12 +62,8 @@ def barlow_twins(trial: Trial) -> Result:
 @torch.no_grad()
 def correlations(run: Run, x: np.ndarray) -> tuple[float, float]:
     """Mean diagonal and mean absolute off-diagonal of the cross-correlation of two views of 1,000 samples."""
-    from tacit.modalities import modality
-
-    views = run.config["views"]
-    made = modality("image").make_views(views["recipe"], run.spec, **views["options"])
     source = run.open(x)
-    seen = made(source.batch(torch.arange(min(1000, len(source)))), Draws.seeded(1))
+    seen = run.training_views()(source.batch(torch.arange(min(1000, len(source)))), Draws.seeded(1))
     method = run.method
     assert method.projector is not None
     z = [method.projector(embed(method.encoder, view)).double() for view in seen]

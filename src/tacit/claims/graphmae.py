@@ -35,7 +35,7 @@ class GAE(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         graphs: Graphs = batch["views"][0]["x"]
-        encoder: NodeEncoder = self.encoder  # type: ignore[assignment]
+        encoder: NodeEncoder = self.encoder
         z = encoder.encode_nodes(graphs.nodes, graphs.edges)
         others = torch.randint(len(z), tuple(graphs.edges.shape), device=z.device)
         scores = torch.cat([(z[ends[0]] * z[ends[1]]).sum(1) for ends in (graphs.edges, others)])

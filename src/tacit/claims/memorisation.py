@@ -12,7 +12,6 @@ from tacit.claims.small import digits, trained
 from tacit.evaluation.memorisation import memorisation as memorised
 from tacit.evaluation.memorisation import scatter_of_views
 from tacit.methods.base import embed
-from tacit.modalities import modality
 from tacit.parts.draws import Draws
 from tacit.run import Run
 
@@ -60,9 +59,7 @@ def memorisation(trial: Trial) -> Result:
 
 def scatter(run: Run, images: np.ndarray) -> np.ndarray:
     """How far views of each image lie from it, with the same views for every encoder."""
-    source, plain = run.open(images), run.evaluation_view()
-    config = run.config["views"]
-    views = modality("image").make_views(config["recipe"], run.spec, **config["options"])
+    source, plain, views = run.open(images), run.evaluation_view(), run.training_views()
     batch = source.batch(torch.arange(len(source)))
     with torch.inference_mode():
         anchor = embed(run.encoder, plain(batch)[0])

@@ -34,13 +34,13 @@ class Restored(MSM):
     def __init__(self, encoder: nn.Module, *, ratio: float = 0.4) -> None:
         super().__init__(encoder, ratio=ratio)
         del self.predictors, self.teacher
-        self.restorer = nn.Linear(encoder.widths[0], encoder.target_dim)  # type: ignore[index, arg-type]
+        self.restorer = nn.Linear(self.encoder.widths[0], self.encoder.target_dim)
 
-    def loss(self, batch: Batch) -> Tensor:  # type: ignore[override]
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
         view = join(batch["views"][:2])
         _, levels, hidden = self.hidden_pass(view, Draws())
-        _, entry = self.encoder.entry(view["x"], view["length"])  # type: ignore[operator]
-        return nn.functional.mse_loss(self.restorer(levels[0][hidden[0]]), entry[hidden[0]])
+        _, entry = self.encoder.entry(view["x"], view["length"])
+        return {"restored": nn.functional.mse_loss(self.restorer(levels[0][hidden[0]]), entry[hidden[0]])}
 
     def after_step(self, progress: float) -> None:
         pass

@@ -13,13 +13,13 @@ import torch
 from tacit.console import Bar
 from tacit.curating.material import BATCH, Material
 from tacit.curating.store import Store
-from tacit.data import moved
+from tacit.data import Batch
 from tacit.errors import OptionError
 from tacit.evaluation.memorisation import scatter_of_views
 from tacit.launch import launch, options_of
 from tacit.methods.base import embed
 from tacit.parts.draws import Draws
-from tacit.run import Run, fastest
+from tacit.run import Run, through
 from tacit.sources import Part
 
 VIEWS = 10
@@ -83,19 +83,18 @@ def _trained(folder: Path, run: Run, part: Part, options: dict[str, Any], seed: 
     return made
 
 
-@torch.inference_mode()
 def _scatter(run: Run, work: Material, bar: Bar) -> np.ndarray:
     assert work.source is not None
-    device, plain = fastest(), run.evaluation_view()
-    recipe = run.config["views"]
-    views = work.package.make_views(recipe["recipe"], run.spec, **recipe["options"])
-    encoder, rows = run.encoder.to(device), []
-    for batch in work.source.batches(BATCH):
-        seen = moved(batch, device)
-        drawn = [
-            embed(encoder, views(seen, Draws.seeded(work.seed, v, int(batch["index"][0]), device=device))[0])
-            for v in range(VIEWS)
-        ]
-        rows.append(scatter_of_views(embed(encoder, plain(seen)[0]), torch.stack(drawn, 1)))
+    encoder, plain, views = run.encoder, run.evaluation_view(), run.training_views()
+
+    def of(batch: Batch) -> np.ndarray:
+        start, device = int(batch["index"][0]), batch["index"].device
+        drawn = (views(batch, Draws.seeded(work.seed, v, start, device=device))[0] for v in range(VIEWS))
+        spread = torch.stack([embed(encoder, view) for view in drawn], 1)
+        return scatter_of_views(embed(encoder, plain(batch)[0]), spread)
+
+    rows = []
+    for found in through(of, work.source.batches(BATCH), encoder):
+        rows.append(found)
         bar.at(sum(map(len, rows)))
     return np.concatenate(rows).astype(np.float32)

@@ -15,6 +15,8 @@ from tacit.evaluation.arrays import Rows, full_precision
 
 BLOCK = 4096
 """Rows on either side of a comparison."""
+TILE = 1024
+"""Rows on either side of one product on a CPU, whose result then stays in its cache."""
 SLACK = 2e-6
 """Float32 products of unit rows are this exact; nearer cases are decided in float64."""
 FILTERS = (16, 32, 64, 128, 256)
@@ -62,25 +64,36 @@ def _pairs(embeddings: Any, threshold: float, report: Callable[[int, int], None]
         starts = range(0, rows.n, BLOCK)
         total, done = len(starts) * (len(starts) + 1) // 2, 0
         for top in starts:
-            left, upper = look(top), _block(rows, take, top)
+            left = look(top)
             for first in range(top, rows.n, BLOCK):
-                passed = torch.mm(left, look(first).T) >= threshold - 4 * SLACK
-                if first == top:
-                    passed = passed.triu(1)
-                found = passed.nonzero()
+                found = torch.cat(list(_above(left, look(first), threshold - 4 * SLACK))) + torch.tensor([top, first])
+                found = found[found[:, 0] < found[:, 1]]
+                found = found[_confirmed(take, found, threshold)]
                 done += 1
                 if len(found):
-                    lower = upper if first == top else _block(rows, take, first)
-                    found = found[_confirmed(upper, lower, found, threshold)]
-                    if len(found):
-                        yield (found + torch.tensor([top, first])).cpu().numpy()
+                    yield found.numpy()
             report(done, total)
 
 
-def _confirmed(upper: Tensor, lower: Tensor, pairs: Tensor, threshold: float) -> Tensor:
+def _above(left: Tensor, right: Tensor, least: float) -> Iterator[Tensor]:
+    """Positions ``[P, 2]`` of the inner products that are at least ``least``, tile by tile."""
+    side = TILE if left.is_cpu else BLOCK
+    for i, upper in enumerate(left.split(side)):
+        for j, lower in enumerate(right.split(side)):
+            scores = torch.mm(upper, lower.T)
+            row = (scores.amax(1) >= least).nonzero()[:, 0]  # in most rows nothing is near
+            place, column = (scores[row] >= least).nonzero().T
+            yield torch.stack([row[place] + i * side, column + j * side], 1).cpu()
+
+
+def _confirmed(take: Callable[[Any], Tensor], pairs: Tensor, threshold: float) -> Tensor:
     """Which of the pairs are at least as near as the threshold."""
-    cosine = torch.cat([(upper[p[:, 0]].double() * lower[p[:, 1]].double()).sum(1) for p in pairs.split(1 << 14)])
-    return cosine >= threshold - 1e-7  # float32 rows of unit length are no more exact
+    near = [torch.zeros(0, dtype=torch.bool)]
+    for part in pairs.split(1 << 14):
+        names, place = part.unique(return_inverse=True)
+        rows = take(names.numpy()).double()
+        near.append(((rows[place[:, 0]] * rows[place[:, 1]]).sum(1) >= threshold - 1e-7).cpu())
+    return torch.cat(near)  # to 1e-7, as float32 rows of unit length are no more exact
 
 
 def _first_look(rows: Rows, take: Callable[[Any], Tensor], threshold: float) -> Callable[[int], Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,7 @@ class Method(nn.Module):
     labels_optional: ClassVar[bool] = False
     tokens: ClassVar[bool] = False
     preferred: ClassVar[str | None] = None
+    encoder: Any  # a module; methods that ask more of it than an embedding annotate what
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()

@@ -63,6 +63,17 @@ def check_positive(**values: float) -> None:
             raise ValueError(f"{name} must be positive, not {value}")
 
 
+def check_not_negative(**values: float) -> None:
+    """Make sure that every value is at least 0.
+
+    Raises:
+        ValueError: for the first that is not, by its name.
+    """
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, but is {value}")
+
+
 def check_pairs(*projections: Tensor) -> int:
     """The number of samples on all ranks, once the projections are known to be ``[B, D]`` and of one shape.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision
+from tacit.objectives.base import Crossing, Objective, check_not_negative, check_pairs, check_positive, full_precision
 from tacit.objectives.contrastive import log_sum_exp_others, unit_views
 from tacit.parts import ranks
 
@@ -127,8 +127,7 @@ class Decoupled(Objective):
     def __init__(self, temperature: float = 0.1, sigma: float = 0.0) -> None:
         super().__init__()
         check_positive(temperature=temperature)
-        if not sigma >= 0:
-            raise ValueError(f"sigma must not be negative, but is {sigma}")
+        check_not_negative(sigma=sigma)
         self.temperature = temperature
         self.sigma = sigma
 

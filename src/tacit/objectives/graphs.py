@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, check_positive, full_precision, total_of
+from tacit.objectives.base import (
+    Crossing,
+    Objective,
+    check_not_negative,
+    check_pairs,
+    check_positive,
+    full_precision,
+    total_of,
+)
 from tacit.parts import ranks
 
 
@@ -135,8 +143,7 @@ class GraphBarlowTwins(_OnGraph):
 
     def __init__(self, lambda_: float = 0.005) -> None:
         super().__init__()
-        if not lambda_ >= 0:
-            raise ValueError(f"lambda_ must not be negative, but is {lambda_}")
+        check_not_negative(lambda_=lambda_)
         self.lambda_ = lambda_
 
     @full_precision

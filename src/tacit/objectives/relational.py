@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, full_precision
+from tacit.objectives.base import Crossing, Objective, check_not_negative, full_precision
 
 
 class FocalBCE(Objective):
@@ -36,8 +36,7 @@ class FocalBCE(Objective):
 
     def __init__(self, gamma: float = 2.0, alpha: float = 0.5) -> None:
         super().__init__()
-        if not gamma >= 0:
-            raise ValueError(f"gamma must not be negative, but is {gamma}")
+        check_not_negative(gamma=gamma)
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
         self.gamma, self.alpha = gamma, alpha

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tacit.objectives.base import Crossing, Objective, check_pairs, full_precision
+from tacit.objectives.base import Crossing, Objective, check_not_negative, check_pairs, full_precision
 from tacit.parts import ranks
 
 
@@ -34,8 +34,7 @@ class CosineTriplet(Objective):
 
     def __init__(self, margin: float = 0.5) -> None:
         super().__init__()
-        if not margin >= 0:
-            raise ValueError(f"margin must be at least 0, not {margin}")
+        check_not_negative(margin=margin)
         self.margin = margin
 
     @full_precision
@@ -81,8 +80,7 @@ class SemiHardTriplet(Objective):
 
     def __init__(self, margin: float = 0.5) -> None:
         super().__init__()
-        if not margin >= 0:
-            raise ValueError(f"margin must be at least 0, not {margin}")
+        check_not_negative(margin=margin)
         self.margin = margin
 
     @full_precision

@@ -33,7 +33,7 @@ class Teacher(nn.Module):
         for value in (momentum, final):
             if not 0 <= value <= 1:
                 raise ValueError(f"momentum must lie between 0 and 1, not {value}")
-        self.network = copy.deepcopy(student).requires_grad_(False)
+        self.network: Any = copy.deepcopy(student).requires_grad_(False)
         self.momentum, self.final = momentum, final
 
     @torch.no_grad()

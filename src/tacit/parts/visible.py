@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -160,10 +160,10 @@ class UNet(nn.Module):
     Shape: ``[B, C, D, H, W] -> [B, outputs, D, H, W]``.
     """
 
-    def __init__(self, encoder: nn.Module, outputs: int) -> None:
+    def __init__(self, encoder: Any, outputs: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = PyramidDecoder(encoder.widths, outputs, encoder.groups)  # type: ignore[arg-type]
+        self.decoder = PyramidDecoder(encoder.widths, outputs, encoder.groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.encoder.features(x))  # type: ignore[operator]
+        return self.decoder(self.encoder.features(x))

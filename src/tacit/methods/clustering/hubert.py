@@ -139,10 +139,10 @@ class HuBERT(Method):
         view = view | {"x": view["x"].float()}  # in training with half precision it is not
         with torch.autocast(view["x"].device.type, enabled=False):
             if self.earlier is None:
-                found = self.encoder.surface(view["x"], view.get("length"))  # type: ignore[operator]
+                found = self.encoder.surface(view["x"], view.get("length"))
                 if "length" not in view:
                     return found, torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
-                hop: int = self.encoder.hop  # type: ignore[assignment]
+                hop: int = self.encoder.hop
                 return found, inside((view["length"] + hop - 1) // hop, found.shape[1])
             tokens = tokens_of(self.earlier, view)
             valid, h = tokens.valid, tokens.x

@@ -59,6 +59,7 @@ class ISogCLR(JointEmbedding):
     other_log_s: Tensor
     other_slope: Tensor
     other_temperature: Tensor
+    objective: RobustGlobal
 
     def __init__(
         self,
@@ -99,12 +100,10 @@ class ISogCLR(JointEmbedding):
                 f"sample {int(index.max())} is outside the {len(self.temperature)} that the method was told of; "
                 "call method.sized(count) before training in a loop of your own"
             )
-        projections = self.project(*batch["views"])
+        first, second = self.project(*batch["views"])
         if of_two_parts(*batch["views"]):
-            return self._between_parts(index, *projections)
-        found = self.objective.individual(  # type: ignore[operator]
-            *projections, self.temperature[index], self.log_s[index]
-        )
+            return self._between_parts(index, first, second)
+        found = self.objective.individual(first, second, self.temperature[index], self.log_s[index])
         if self.training:
             self._remember(index, found.log_s, found.slope)
         return found.loss.mean()

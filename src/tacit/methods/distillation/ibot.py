@@ -105,13 +105,13 @@ class IBOT(Method):
         views = tuple(batch["views"])
         check_views(views, "ibot")
         x = alike(join(list(views[:GLOBAL])), "ibot")
-        tokens = self.encoder.tokenize(x)  # type: ignore[operator]
+        tokens = self.encoder.tokenize(x)
         hidden = self.hide(len(views[0]["x"]), tokens.position)
         sample, place = hidden.nonzero(as_tuple=True)
 
         mask = self.mask_token + position_code(tokens.position, self.dim)
         seen = torch.where(hidden[..., None], mask.to(tokens.x.dtype), tokens.x)
-        encoded = self.encoder.encode_tokens(seen)  # type: ignore[operator]
+        encoded = self.encoder.encode_tokens(seen)
         embeddings = [encoded.mean(1), *self.encode(*views[GLOBAL:])] if len(views) > GLOBAL else [encoded.mean(1)]
         rows = torch.cat([*embeddings, encoded[sample, place]])
         scores = self.prototypes(self.projector(rows))
@@ -119,7 +119,7 @@ class IBOT(Method):
 
         with torch.no_grad():
             slow = self.teacher_encoder.network
-            known = slow.encode_tokens(slow.tokenize(x).x)  # type: ignore[operator]
+            known = slow.encode_tokens(slow.tokenize(x).x)
             rows = torch.cat([known.mean(1), known[sample, place]])
             taught = self.teacher_prototypes(self.teacher_projector(rows))
             target = self.sharpen(taught[: len(known)].unflatten(0, (GLOBAL, -1)))

@@ -78,15 +78,15 @@ class IJEPA(Method):
     def loss(self, batch: Batch) -> Tensor:
         (view,) = batch["views"]
         x = alike(view, "i-jepa")
-        tokens = self.encoder.tokenize(x)  # type: ignore[operator]
+        tokens = self.encoder.tokenize(x)
         samples, device = len(tokens.x), tokens.x.device
         keep, wanted = context_and_targets(
             grid_of(tokens.position), samples, Draws(device=device), self.targets, self.scale, self.ratio, self.context
         )
-        seen = self.encoder.encode_tokens(tokens.x, keep)  # type: ignore[operator]
+        seen = self.encoder.encode_tokens(tokens.x, keep)
         slow = self.teacher.network
         with torch.no_grad():
-            target = slow.encode_tokens(slow.tokenize(x).x)  # type: ignore[operator]
+            target = slow.encode_tokens(slow.tokenize(x).x)
             target = target.gather(1, wanted.flatten(1)[..., None].expand(-1, -1, target.shape[2]))
         # Each target is predicted by itself: a row of its own for every sample and target.
         count = wanted.shape[1]

@@ -99,7 +99,7 @@ class MSM(Method):
     def hidden_pass(self, view: View, draws: Draws) -> tuple[Pyramid, list[Tensor], list[Tensor]]:
         """All cells of a view of two joined ones, what the network gives for them with some hidden, and which of each
         level are hidden (bool ``[V_l]``)."""
-        encoder: VoxelEncoder = self.encoder  # type: ignore[assignment]
+        encoder: VoxelEncoder = self.encoder
         cells, entry = encoder.entry(view["x"], view.get("length"))
         kept = ~hidden_cells(cells, self.block, self.ratio, draws)
         depth = len(encoder.widths)
@@ -114,7 +114,7 @@ class MSM(Method):
 
     def taught(self, view: View) -> tuple[Pyramid, list[Tensor]]:
         """All cells of a view, and what the teacher gives for them, less its mean over the level."""
-        network: VoxelEncoder = self.teacher.network  # type: ignore[assignment]
+        network: VoxelEncoder = self.teacher.network
         cells, entry = network.entry(view["x"], view.get("length"))
         pyramid = Pyramid(cells, len(network.widths))
         return pyramid, [

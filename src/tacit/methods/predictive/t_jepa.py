@@ -82,14 +82,14 @@ class TJEPA(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         (view,) = batch["views"]
-        tokens = self.encoder.tokenize(view["x"])  # type: ignore[operator]
+        tokens = self.encoder.tokenize(view["x"])
         samples, count = tokens.x.shape[:2]
         sizes = possible_sizes(count, self.context, self.targets)
         keep, wanted = context_and_target_sets(samples, count, sizes, self.predictions, Draws(device=tokens.x.device))
-        seen = self.encoder.encode_tokens(tokens.x, keep)  # type: ignore[operator]
+        seen = self.encoder.encode_tokens(tokens.x, keep)
         slow = self.teacher.network
         with torch.no_grad():
-            target = rows_at(slow.encode_tokens(slow.tokenize(view["x"]).x), wanted.flatten(1))  # type: ignore[operator]
+            target = rows_at(slow.encode_tokens(slow.tokenize(view["x"]).x), wanted.flatten(1))
         sets = self.predictions
         predicted = self.predictor(
             seen.repeat_interleave(sets, 0), keep.repeat_interleave(sets, 0), wanted.flatten(0, 1), tokens.position
@@ -100,7 +100,7 @@ class TJEPA(Method):
     def row_tokens(self, x: Tensor) -> Tensor:
         """What the slow encoder gives at every column of whole rows, side by side: ``[B, F] -> [B, D * dim]``."""
         slow = self.teacher.network
-        return slow.encode_tokens(slow.tokenize(x).x).flatten(1)  # type: ignore[operator]
+        return slow.encode_tokens(slow.tokenize(x).x).flatten(1)
 
     def after_step(self, progress: float) -> None:
         self.teacher.follow(self.encoder, progress)

@@ -39,6 +39,8 @@ class UniSiam(JointEmbedding):
         norm: normalisation in projector and predictor.
     """
 
+    objective: InfoMax
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -86,7 +88,7 @@ class UniSiam(JointEmbedding):
         embeddings = self.encode(*views)
         z1, z2 = self.projector(torch.cat(embeddings)).chunk(2)
         p1, p2 = self.predictor(torch.cat((z1, z2))).chunk(2)
-        terms: dict[str, Tensor] = self.objective.terms(p1, p2, z1, z2)  # type: ignore[operator]
+        terms: dict[str, Tensor] = self.objective.terms(p1, p2, z1, z2)
         if self.teacher is None:
             return terms
         with torch.no_grad():

@@ -51,6 +51,7 @@ class GraphMAE(Method):
 
     recipe: ClassVar[str] = "plain"
     preferred: ClassVar[str | None] = "gat"
+    encoder: NodeEncoder
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class GraphMAE(Method):
         edges = graphs.edges
         if self.drop:
             edges = edges[:, edge_numbers(graphs, draws) >= self.drop]
-        encoder: NodeEncoder = self.encoder  # type: ignore[assignment]
+        encoder = self.encoder
         restored = self.bridge(encoder.encode_nodes(seen, edges))
         masked = torch.cat((hidden, noisy))
         if self.remask:

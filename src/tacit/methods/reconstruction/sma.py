@@ -48,6 +48,7 @@ class SMA(Method):
 
     recipe: ClassVar[str] = "crop"
     preferred: ClassVar[str | None] = "perceiver"
+    encoder: LatentNet
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class SMA(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         (view,) = batch["views"]
-        encoder: LatentNet = self.encoder  # type: ignore[assignment]
+        encoder = self.encoder
         tokens = tokens_of(encoder, view)
         padding = None if tokens.valid is None else ~tokens.valid
         with torch.no_grad():

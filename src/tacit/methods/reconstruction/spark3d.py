@@ -47,6 +47,7 @@ class Spark3D(Method):
 
     recipe: ClassVar[str] = "crop"
     preferred: ClassVar[str | None] = "unet"
+    encoder: PyramidEncoder
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Spark3D(Method):
 
     def restored(self, x: Tensor, mask: Tensor) -> Tensor:
         """What the network makes of a volume of which it sees the blocks in ``mask``: ``[B, C, D, H, W]``."""
-        encoder: PyramidEncoder = self.encoder  # type: ignore[assignment]
+        encoder = self.encoder
         if self.densify is None:
             return self.decoder(encoder.features(hide(x, at_level(mask, x.shape[2:]))))
         features = encoder.features(x, mask)

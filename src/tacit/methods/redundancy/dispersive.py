@@ -144,12 +144,12 @@ class Dispersive(Method):
         noise = draws.normal(len(x), *x.shape[1:]).to(x.dtype)
         t = draws.uniform(len(x), 1).to(x.dtype)
         share = t.view(-1, *[1] * (x.ndim - 1))
-        tokens = self.encoder.tokenize(torch.lerp(x, noise, share))  # type: ignore[operator]
+        tokens = self.encoder.tokenize(torch.lerp(x, noise, share))
         with torch.no_grad():
-            target = self.encoder.tokenize(noise - x).target  # type: ignore[operator]
+            target = self.encoder.tokenize(noise - x).target
         code = position_code(t, CODE) - position_code(torch.zeros_like(t), CODE)
         with captured(self.encoder, self.layer) as inner:
-            encoded = self.encoder.encode_tokens(tokens.x + self.time(code)[:, None])  # type: ignore[operator]
+            encoded = self.encoder.encode_tokens(tokens.x + self.time(code)[:, None])
         features = inner if self.layer else [encoded]
         if not features:
             raise OptionError(f"layer '{self.layer}' takes no part in encoding tokens")

@@ -36,6 +36,8 @@ class LeJEPA(JointEmbedding):
         norm: normalisation in the projector.
     """
 
+    objective: Objective
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -59,4 +61,4 @@ class LeJEPA(JointEmbedding):
 
     def compare(self, *projections: Tensor) -> dict[str, Tensor]:
         directions = Draws(device=projections[0].device).shared_normal(self.width, self.directions)
-        return self.objective.terms(*projections, directions=directions)  # type: ignore[operator]
+        return self.objective.terms(*projections, directions=directions)

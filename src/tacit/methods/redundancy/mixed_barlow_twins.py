@@ -41,6 +41,7 @@ class MixedBarlowTwins(JointEmbedding):
     """
 
     recipe: ClassVar[str] = "asymmetric-pair"
+    objective: Objective
 
     def __init__(
         self,
@@ -63,4 +64,4 @@ class MixedBarlowTwins(JointEmbedding):
         z1, z2 = self.project(first, second)
         # A pass of its own: batch norm must not average over clean and mixed samples.
         (zm,) = self.project(mixture.view(first, second))
-        return self.objective.terms(z1, z2, zm, mixture.weight, mixture.partner)  # type: ignore[operator]
+        return self.objective.terms(z1, z2, zm, mixture.weight, mixture.partner)

@@ -79,8 +79,8 @@ class VICRegL(Method):
         first, second = batch["views"]
         if "theta" not in first or "theta" not in second:
             raise OptionError("vicregl needs views that tell where they were cropped (theta), such as asymmetric-pair")
-        tokens = self.encoder.tokenize(join([first, second])["x"])  # type: ignore[operator]
-        encoded = self.encoder.encode_tokens(tokens.x)  # type: ignore[operator]
+        tokens = self.encoder.tokenize(join([first, second])["x"])
+        encoded = self.encoder.encode_tokens(tokens.x)
         samples, count = encoded.shape[:2]
         wholes = self.projector(encoded.mean(1)).split(samples // 2)
         maps = self.local_projector(encoded.flatten(0, 1)).unflatten(0, (-1, count)).split(samples // 2)

@@ -66,6 +66,7 @@ class SelfTask(Adaptation):
     recipe: ClassVar[str] = "plain"
     preferred: ClassVar[str | None] = "gcn"
     partly: ClassVar[bool] = True
+    encoder: NodeEncoder
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class SelfTask(Adaptation):
 
     def labelled(self, classes: int) -> None:
         super().labelled(classes)
-        encoder: NodeEncoder = self.encoder  # type: ignore[assignment]
+        encoder = self.encoder
         self.head = layer(encoder.family, self.dim, classes)
         width = {"none": 0, "degree": 1, "distance": 4, "similarity": 1}.get(self.task, classes)
         if width:
@@ -186,7 +187,7 @@ class SelfTask(Adaptation):
 
     def _through_layers(self, graph: Graphs) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings of all nodes, the same after dropout, and scores of the classes."""
-        encoder: NodeEncoder = self.encoder  # type: ignore[assignment]
+        encoder = self.encoder
         h = F.relu(encoder.encode_nodes(graph.nodes, graph.edges))
         dropped = self.dropout(h)
         return h, dropped, self.head(dropped, graph.edges)
