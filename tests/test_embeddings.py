@@ -11,8 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import tacit
+from tacit.curating.output import write_chosen
+from tacit.curation.selection import Selection
+from tacit.embeddings import write_embeddings
+from tacit.sources import Stored, Whole
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,24 @@ def test_rows_of_an_array_are_numbered(run: tacit.Run, tmp_path: Path) -> None:
         rows = list(csv.reader(file))
     assert rows[0][:2] == ["index", "e0"]
     assert [row[0] for row in rows[1:]] == [str(i) for i in range(20)]
+
+
+@pytest.mark.parametrize(("names", "kind"), [(["7", "12", "3"], np.int64), (["u1", "2", "two words"], np.str_)])
+def test_rows_have_the_names_of_samples_that_are_no_files(names: list[str], kind: type, tmp_path: Path) -> None:
+    source = Stored("events", Whole(torch.zeros(3, 2)), {}, names=names)
+    rows = torch.arange(6.0).view(3, 2)
+    wanted = np.asarray(names).astype(kind)
+    for ending in ("parquet", "csv", "npz"):
+        write_embeddings(tmp_path / f"e.{ending}", source, iter([rows[:2], rows[2:]]))
+    assert pq.read_table(tmp_path / "e.parquet")["index"].to_pylist() == wanted.tolist()
+    with np.load(tmp_path / "e.npz", allow_pickle=False) as stored:
+        assert stored["index"].tolist() == wanted.tolist()
+    with open(tmp_path / "e.csv", encoding="utf-8") as file:
+        assert [row[0] for row in csv.reader(file)] == ["index", *names]
+    chosen = Selection(np.array([True, False, True]), np.arange(3.0), "score", np.full(3, -1))
+    assert pq.read_table(write_chosen(tmp_path / "c.parquet", chosen, names, "index"))["index"].to_pylist() == (
+        wanted.tolist()
+    )
 
 
 # Memory of its own that the command takes at most. Pages of the mapped file do not count: the system takes them back

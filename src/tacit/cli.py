@@ -95,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
+            warnings.simplefilter("ignore", FutureWarning)  # what libraries tell those who program with them
             return int(args.do(args) or 0)
     except KeyboardInterrupt:
         print("tacit: interrupted", file=sys.stderr)
@@ -113,7 +114,7 @@ def _warn(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
     """A warning as one line for a person, without the place in the code that gave it."""
-    print(f"tacit: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"tacit: {_clean(str(message))}", file=sys.stderr)
 
 
 def _line(error: BaseException) -> str:
@@ -121,4 +122,9 @@ def _line(error: BaseException) -> str:
         return "out of memory; use a smaller --batch-size"
     if isinstance(error, OSError) and not isinstance(error, TacitError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return " ".join(str(error).split())
+    return _clean(str(error))
+
+
+def _clean(text: str) -> str:
+    """One line that any terminal can show, of text that may quote the bytes of a damaged file."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))

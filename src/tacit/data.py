@@ -158,6 +158,11 @@ def unreadable(source: Source) -> list[str]:
     return [f"skipped {len(source.skipped)} unreadable files, the first: {name} ({reason})"]
 
 
+def numbered(names: Sequence[str], named_by: str) -> bool:
+    """Whether samples have numbers and no paths or names of their own, such as those of customers or of windows."""
+    return named_by == "index" and all(name.isdecimal() for name in names)
+
+
 def is_classes(labels: Tensor | None) -> bool:
     """Whether labels name one class a sample (and are not numbers to predict or several classes at once)."""
     return labels is not None and labels.ndim == 1 and not labels.is_floating_point() and labels.dtype != torch.bool

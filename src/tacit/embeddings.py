@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from torch import Tensor
 
-from tacit.data import Source
+from tacit.data import Source, numbered
 from tacit.errors import OptionError, RunError
 from tacit.files import replacing
 
@@ -31,8 +31,9 @@ def write_embeddings(
 ) -> Path:
     """Write names and embeddings, batch by batch, and put the file in place when it is complete.
 
-    ``.parquet``: columns ``path`` (text) or ``index`` (int64), and ``embedding`` (a fixed-size list of float32);
-    ``.csv``: ``path`` or ``index``, ``e0``, ``e1``, ...; ``.npz``: arrays ``path`` or ``index``, and ``embedding``.
+    ``.parquet``: columns ``path`` (text) or ``index`` (int64, or text where samples have names), and ``embedding`` (a
+    fixed-size list of float32); ``.csv``: ``path`` or ``index``, ``e0``, ``e1``, ...; ``.npz``: arrays ``path`` or
+    ``index``, and ``embedding``.
     Paths are relative to the folder.
 
     Raises:
@@ -59,7 +60,7 @@ def check_output(path: Path, force: bool) -> None:
 
 
 def _named(source: Source, embeddings: Iterator[Tensor], report: Callable[[int], None]) -> Iterator[Part]:
-    kind = np.int64 if source.named_by == "index" else np.str_
+    kind = np.int64 if numbered(source.names, source.named_by) else np.str_
     done = 0
     for rows in embeddings:
         names = np.array([source.names[i] for i in range(done, done + len(rows))]).astype(kind)

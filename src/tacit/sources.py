@@ -70,6 +70,10 @@ class Stretches:
         length = torch.tensor([item.shape[-1] for item in items])
         return cls(torch.cat(list(items), -1), length.cumsum(0) - length, length)
 
+    def cut(self, sample: Tensor, place: Tensor, length: Tensor) -> Stretches:
+        """Parts of samples: of which each is, where in it it begins and how long it is, int64 ``[N]`` each."""
+        return Stretches(self.flat, self.start[sample] + place, length)
+
     def __len__(self) -> int:
         return len(self.start)
 

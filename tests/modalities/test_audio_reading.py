@@ -176,7 +176,7 @@ def test_recordings_that_do_not_fit_in_memory_are_mapped_and_found_again(
     mapped = open_source(tmp_path / "data", window=0.25, memory=0, cache=tmp_path / "cache")
     (folder,) = (tmp_path / "cache").iterdir()
     assert folder.name.startswith("recordings-")
-    monkeypatch.setattr("tacit.modalities.audio.files.decoded", None)  # what is in the cache is not decoded again
+    monkeypatch.setattr("tacit.modalities.audio.files.Recording", None)  # what is in the cache is not decoded again
     again = open_source(tmp_path / "data", window=0.25, memory=0, cache=tmp_path / "cache")
     wanted = held.batch(torch.arange(len(held)))
     for source in (mapped, again):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tacit.curation.distillation import Distilled
 from tacit.curation.selection import Selection
+from tacit.data import numbered
 from tacit.errors import OptionError, RunError
 from tacit.files import replacing
 
@@ -40,8 +41,8 @@ def write_chosen(path: Path, chosen: Selection, names: Sequence[str], named_by: 
     Raises:
         RunError: if it cannot be written, or a path does not fit on a line of text.
     """
-    kind = np.int64 if named_by == "index" else np.str_
-    named = np.asarray([str(name) for name in names]).astype(kind)
+    called = [str(name) for name in names]
+    named = np.asarray(called).astype(np.int64 if numbered(called, named_by) else np.str_)
     columns = {named_by: named, "score": chosen.scores, "kept": chosen.kept, "group": chosen.group}
     ending = path.suffix.lower()
     try:

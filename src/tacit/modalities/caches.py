@@ -23,6 +23,10 @@ from tacit.errors import DataError
 SHARE = 0.4
 """The part of the available memory that the pixels of one data set may take."""
 
+HELD = 64 << 20
+"""Bytes that are held of what is read a single time or lies in an array file; of more, each part is read when it is
+asked for."""
+
 PARTIAL = f"partial-{platform.node()}-"
 """How folders of unfinished caches begin; the number of their process follows."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tacit.errors import DataError
+from tacit.modalities.delimited import check_delimiter, check_utf8
 from tacit.modalities.looking import path_of
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -68,6 +69,7 @@ def read_table(
             index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
             table = table.drop_columns(index)  # row labels of pandas
         else:
+            check_utf8(path)
             table = _read_text(path, delimiter, missing, decimal)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read '{path}': {_reason(error)}") from None
@@ -91,10 +93,11 @@ def _read_text(path: Path, delimiter: str | None, missing: Sequence[str], decima
             raise DataError(f"cannot read '{path}': column '{bytes_in}' is not UTF-8 text; save it in that encoding")
     except pa.ArrowInvalid:
         with open(path, encoding="utf-8") as file:
-            names = [file.readline().strip()]
-        if parse.delimiter in names[0] or _other_mark(names[0]) is None:
-            raise
-    _check_delimiter(path, names)
+            header = file.readline().strip()
+        if parse.delimiter not in header:
+            check_delimiter(path, [header])
+        raise
+    check_delimiter(path, names, [] if len(names) > 1 else table[0][:20].to_pylist())
     return table
 
 
@@ -107,14 +110,6 @@ def _text_options(
     return csv.ParseOptions(delimiter=between), csv.ConvertOptions(
         null_values=[*MISSING, *missing], strings_can_be_null=True, decimal_point=decimal
     )
-
-
-def _check_delimiter(path: Path, names: list[str]) -> None:
-    if len(names) == 1 and (other := _other_mark(names[0])) is not None:
-        shown = "\\t" if other == "\t" else other
-        raise DataError(
-            f"'{path}' has one column, '{names[0][:60]}', which looks like several; say --set data.delimiter='{shown}'"
-        )
 
 
 Rows = Callable[[list[str]], Iterator[Any]]
@@ -153,8 +148,9 @@ def stream_table(data: Any, delimiter: str | None = None, rows: int = 1 << 17) -
             with parquet.ParquetFile(path) as file:
                 _check_names(file.schema_arrow.names, f"'{path}'")
                 return file.schema_arrow, lambda columns: _parts_of_parquet(path, columns, rows)
+        check_utf8(path)
         with _text_reader(path, delimiter) as reader:
-            _check_delimiter(path, reader.schema.names)
+            check_delimiter(path, reader.schema.names)
             _check_names(reader.schema.names, f"'{path}'")
             return reader.schema, lambda columns: _parts_of_text(path, columns, delimiter)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -190,12 +186,10 @@ def _parts_of_parquet(path: Path, columns: list[str], rows: int) -> Iterator[Any
         raise DataError(f"cannot read '{path}': {_reason(error)}") from None
 
 
-def _other_mark(header: str) -> str | None:
-    return next((mark for mark in (";", "\t", ",", "|") if mark in header), None)
-
-
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
+    if "Empty CSV" in text:
+        return "it has no lines with text; it should be a table with a row of column names"
     if "UTF8" in text or "utf-8" in text:
         return "it is not UTF-8 text; save it in that encoding"
     return text or type(error).__name__
@@ -241,13 +235,25 @@ def numbers(table: Any, name: str, where: str) -> np.ndarray:
     elif pa.types.is_null(kind):
         raise DataError(f"{where}: column '{name}' is empty")
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        first = next((str(value) for value in column.drop_null()[:1].to_pylist()), "")
-        raise DataError(f"{where}: column '{name}' is not numeric (it holds {kind}, e.g. '{first[:40]}')")
+        row, first = _no_number(column)
+        raise DataError(f"{where}: column '{name}' is not numeric (it holds {kind}, e.g. '{first[:40]}' in row {row})")
     values = column.cast(pa.float64()).to_numpy()
     values = np.asarray(values, dtype=np.float64)
     if np.isinf(values).any():
         raise DataError(f"{where}: column '{name}' holds infinite numbers (row {int(np.isinf(values).argmax()) + 1})")
     return values
+
+
+def _no_number(column: Any) -> tuple[int, str]:
+    """The first value that is no number, and in which row (from 1) it is."""
+    found = ((row, str(value)) for row, value in enumerate(column.to_pylist(), 1) if value is not None)
+    first = next(found, (1, ""))
+    for row, text in (first, *found):
+        try:
+            float(text)
+        except ValueError:
+            return row, text
+    return first
 
 
 def codes(table: Any, name: str, where: str) -> tuple[np.ndarray, list[str]]:

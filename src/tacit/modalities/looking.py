@@ -87,6 +87,29 @@ def shape_of(data: Any) -> tuple[int, ...] | None:
         return None  # the reader says what is wrong with it
 
 
+def array_problem(path: Path, error: Exception) -> str:
+    """Why an ``.npy`` or ``.npz`` file cannot be read, in a few words.
+
+    Args:
+        error: what NumPy, zipfile or zlib said: of a file of any other sort NumPy says that it holds pickled data.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as refused:
+        return str(refused.strerror or refused)
+    if not start:
+        return "it is empty"
+    pickled = start[0] == 0x80 and start[1:2] < b"\x06"
+    if pickled or "Object arrays" in str(error) or "Python objects" in str(error):
+        return "it holds Python objects, which are not read"
+    if not (start == b"\x93NUMPY" or start[:2] == b"PK"):
+        return "it is no file of NumPy arrays"
+    return "it is damaged or has been cut short"
+
+
 def names_in(path: Path) -> set[str]:
     """Names of the arrays in an ``.npz`` file; none of any other file."""
     if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):

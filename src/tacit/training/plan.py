@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tacit import __version__, registry
-from tacit.data import Source, is_classes
+from tacit.data import Source, is_classes, unreadable
 from tacit.errors import DataError, OptionError, unknown
 from tacit.methods.base import Method
 from tacit.modalities import alone, modality, open_source
@@ -101,6 +101,8 @@ def plan(
     about: dict[str, Any] = {"name": name, "options": settle(groups["method"], method_class, f"method {name}", skip=1)}
     if method_class.uses_labels and not (method_class.labels_optional and source.labels is None):
         about["classes"] = count_classes(source, getattr(method_class, "partly", False))
+    if len(source) < 2:
+        raise OptionError(_too_few(source, "window" not in reading))
     training = settings(groups["training"], len(source))
     spec = package.spec_of(source, **{name: reading[name] for name in package.ALONE if name in reading})
 
@@ -137,6 +139,14 @@ def plan(
         training = replace(training, precision=choose_precision(device_of(training)))
     config["training"] = training.as_dict()
     return Plan(config, method_class, own, source, spec, training)
+
+
+def _too_few(source: Source, whole: bool) -> str:
+    """Why there is nothing to train on, and what may help; ``whole``: samples were not cut into windows."""
+    said = [f"training needs at least 2 samples, and there is {len(source)}", *unreadable(source)]
+    if whole and "window" in parameters(modality(source.modality).open_source, skip=1):
+        said.append("--set data.window=N cuts a long one into several")
+    return "; ".join(said)
 
 
 def device_of(training: Settings) -> torch.device:

@@ -9,13 +9,23 @@ import torch
 from torch import Tensor
 
 from tacit.data import Batch, joined
-from tacit.errors import OptionError
+from tacit.errors import DataError, OptionError
 from tacit.parts.draws import Draws
 
 View = dict[str, Any]
 """``x``, ready for the encoder; ``length`` where it is padded (see :data:`tacit.data.Batch`); and what was done to each
 sample, e.g. ``theta`` (the affine sampling grid, ``[B, 2, 3]``), ``grid`` (a dense one), or parameters under their own
 names (``[B, ...]``)."""
+
+
+def check_channels(x: Tensor, wanted: int, what: str, advice: str = "", unit: str = "channels") -> None:
+    """Refuse samples ``[B, C, ...]`` of another number of channels, which arithmetic might broadcast.
+
+    Raises:
+        DataError: naming both numbers; ``what`` the samples are called, ``advice`` what may help.
+    """
+    if x.shape[1] != wanted:
+        raise DataError(f"these {what} have {x.shape[1]} {unit}, and the encoder is for {wanted}{advice}")
 
 
 class Views(ABC):

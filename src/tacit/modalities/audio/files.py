@@ -1,11 +1,12 @@
-"""Sound files decoded once: in memory where they fit, else in a mapped file that is found again."""
+"""Sound files decoded once: in memory where they fit, else in a mapped file that is found again; or, where they are
+read a single time, a stretch whenever it is asked for."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +17,28 @@ from numpy.typing import NDArray
 
 from tacit.console import Bar
 from tacit.errors import DataError
-from tacit.modalities.audio.decode import Unreadable, decoded, header, library, resampled, resampled_length
-from tacit.modalities.caches import Cache, as_tensor, cache_folder, fits
+from tacit.modalities.audio.decode import Unreadable, header, library
+from tacit.modalities.audio.recording import Recording, Samples, resampled_length
+from tacit.modalities.audio.stores import Sought
+from tacit.modalities.caches import HELD, Cache, as_tensor, cache_folder, fits
 from tacit.sources import Stretches
 
 RATE = 16_000
 """In Hz: the highest that files are read at, and the one that arrays are taken to have, where none is given."""
 THREADS = 8
-AHEAD = 16
-"""Files that are decoded ahead of those that are put in place."""
-FORMAT = 1
+FORMAT = 2
 """Part of the cache's key: raised when decoding changes."""
-
-Samples = NDArray[np.float32]
 
 
 @dataclass
 class Read:
-    """Recordings of files: which of the files, the names and reasons of those left out, and the rate in Hz."""
+    """Recordings of files: which of the files, the names and reasons of those left out, the rate in Hz and channels."""
 
-    store: Stretches
+    store: Stretches | Sought
     kept: list[int]
     skipped: list[tuple[str, str]]
     rate: int
+    channels: int
 
 
 def read_files(
@@ -50,12 +50,13 @@ def read_files(
     cache: str | os.PathLike[str] | None,
     memory: int | None,
     progress: bool,
+    once: bool,
 ) -> Read:
     """Every file decoded once and brought to one rate.
 
     Args:
         names: what messages call the files; ``where``: what they call all of them.
-        rate, mono, cache, memory, progress: see :func:`tacit.modalities.audio.reading.open_source`.
+        rate, mono, cache, memory, progress, once: see :func:`tacit.modalities.audio.reading.open_source`.
 
     Raises:
         DataError: for files of different numbers of channels, numbers that are not finite, if nothing can be read, or
@@ -67,24 +68,34 @@ def read_files(
     if done is not None:
         flat, beside, facts = done
         left = [(names[i], reason) for i, reason in facts["skipped"]]
-        return Read(_stretches(flat, beside["length"]), beside["kept"].tolist(), left, facts["rate"])
+        at = beside["kept"].tolist()
+        return Read(_stretches(flat, beside["length"], at), at, left, facts["rate"], len(flat))
     library()
     files = _Files(paths, names, where)
     channels = files.channels(mono)
     found = files.usual_rate() if rate is None else rate
-    total = sum(resampled_length(frames, own, found) for own, _, frames in files.heard.values())
-    shape, kind = (channels, total), np.dtype(np.float32)
-    if fits(4 * channels * total, memory):
+    length = files.lengths(found)
+    shape, kind = (channels, int(length.sum())), np.dtype(np.float32)
+    size = 4 * shape[0] * shape[1]
+    if once and not fits(size, HELD if memory is None else min(memory, HELD)):
+        sought = Sought(files.recordings(found, mono), channels, length[list(files.heard)])
+        return Read(sought, list(files.heard), files.left_out(), found, channels)
+    if fits(size, memory):
         flat = np.empty(shape, kind)
-        length = files.fill(flat, found, mono, progress)
+        files.fill(flat, length, found, mono, progress)
     else:
         with kept.writing(shape, kind) as writer:
-            length = files.fill(writer.pixels, found, mono, progress)
+            files.fill(writer.pixels, length, found, mono, progress)
             facts = {"rate": found, "skipped": sorted(files.skipped.items())}
-            flat = writer.finish({"length": length, "kept": np.array(files.kept)}, facts)
-    return Read(
-        _stretches(flat, length), files.kept, [(names[i], why) for i, why in sorted(files.skipped.items())], found
-    )
+            flat = writer.finish({"length": length, "kept": np.array(list(files.heard))}, facts)
+    return Read(_stretches(flat, length, list(files.heard)), list(files.heard), files.left_out(), found, channels)
+
+
+def _stretches(flat: Samples, length: NDArray[np.int64], kept: Sequence[int]) -> Stretches:
+    lengths = torch.from_numpy(length)
+    start = lengths.cumsum(0) - lengths
+    at = torch.as_tensor(kept)
+    return Stretches(as_tensor(flat), start[at], lengths[at])
 
 
 def _key(paths: Sequence[Path], rate: int | None, mono: bool) -> str | None:
@@ -99,19 +110,14 @@ def _key(paths: Sequence[Path], rate: int | None, mono: bool) -> str | None:
     return digest.hexdigest()
 
 
-def _stretches(flat: Samples, length: NDArray[np.int64]) -> Stretches:
-    lengths = torch.from_numpy(length)
-    return Stretches(as_tensor(flat), lengths.cumsum(0) - lengths, lengths)
-
-
 class _Files:
-    """Files with what their headers say: ``heard`` (rate, channels, samples), ``skipped`` (why) by position."""
+    """Files with what their headers say: ``heard`` (rate, channels, samples) of those that can be read, and ``skipped``
+    (why) of the others, by position."""
 
     def __init__(self, paths: Sequence[Path], names: Sequence[str], where: str) -> None:
         self.paths, self.names, self.where = paths, names, where
         self.heard: dict[int, tuple[int, int, int]] = {}
         self.skipped: dict[int, str] = {}
-        self.kept: list[int] = []
 
         def look(path: Path) -> tuple[int, int, int] | str:
             try:
@@ -144,38 +150,46 @@ class _Files:
         rates = Counter(rate for rate, _, _ in self.heard.values())
         return min(RATE, max(rates, key=lambda found: (rates[found], found)))
 
-    def fill(self, flat: Samples, rate: int, mono: bool, progress: bool) -> NDArray[np.int64]:
-        """Put one recording after the other into ``flat`` (``[C, T]``); the length of each that can be decoded."""
-        lengths, at = [], 0
-        for i, got in self._decoded(rate, mono, progress):
-            if at + got.shape[1] > flat.shape[1]:
-                raise DataError(f"'{self.names[i]}' in {self.where} was changed while it was read; read it again")
-            flat[:, at : at + got.shape[1]] = got
-            lengths.append(got.shape[1])
-            self.kept.append(i)
-            at += got.shape[1]
-        self._check(len(lengths))
-        return np.array(lengths, np.int64)
+    def lengths(self, rate: int) -> NDArray[np.int64]:
+        """How long each file is at a rate, int64 ``[files]``; 0 for one that was left out."""
+        made = np.zeros(len(self.paths), np.int64)
+        for i, (own, _, frames) in self.heard.items():
+            made[i] = resampled_length(frames, own, rate)
+        return made
 
-    def _decoded(self, rate: int, mono: bool, progress: bool) -> Iterator[tuple[int, Samples]]:
-        def read(i: int) -> Samples | str:
+    def left_out(self) -> list[tuple[str, str]]:
+        """Names and reasons."""
+        return [(self.names[i], why) for i, why in sorted(self.skipped.items())]
+
+    def recordings(self, rate: int, mono: bool) -> list[Recording]:
+        """Those that can be read."""
+        called = {i: f"'{self.names[i]}' in {self.where}" for i in self.heard}
+        return [Recording(self.paths[i], facts, rate, mono, called[i]) for i, facts in self.heard.items()]
+
+    def fill(self, flat: Samples, length: NDArray[np.int64], rate: int, mono: bool, progress: bool) -> None:
+        """Put one recording after the other into ``flat`` (``[C, T]``), some of each at a time; those that cannot be
+        decoded leave a gap."""
+        start = length.cumsum() - length
+        order = list(self.heard)
+
+        def read(i: int, recording: Recording) -> str | None:
+            at = start[i]
             try:
-                samples, found = decoded(self.paths[i])
+                with recording:
+                    for piece in recording.pieces():
+                        flat[:, at : at + piece.shape[1]] = piece
+                        at += piece.shape[1]
             except Unreadable as error:
                 return str(error)
-            check_finite(samples, f"'{self.names[i]}' in {self.where}")
-            return resampled(samples.mean(0, keepdims=True) if mono else samples, found, rate)
+            return None
 
-        order = list(self.heard)
         with Bar("read", total=len(order), quiet=not progress) as bar, ThreadPoolExecutor(THREADS) as pool:
-            for start in range(0, len(order), AHEAD):  # no more of them in memory at a time
-                part = order[start : start + AHEAD]
-                for done, (i, got) in enumerate(zip(part, pool.map(read, part), strict=True)):
-                    if isinstance(got, str):
-                        self.skipped[i] = got
-                    else:
-                        yield i, got
-                    bar.at(start + done + 1)
+            for done, reason in enumerate(pool.map(read, order, self.recordings(rate, mono))):
+                if reason is not None:
+                    self.skipped[order[done]] = reason
+                    del self.heard[order[done]]
+                bar.at(done + 1)
+        self._check(len(self.heard))
 
     def _check(self, readable: int) -> None:
         if not readable:
@@ -184,15 +198,3 @@ class _Files:
                 f"none of the {len(self.paths)} files of {self.where} can be read; '{self.names[first]}': "
                 f"{self.skipped[first]}"
             )
-
-
-def check_finite(samples: Samples, where: str) -> None:
-    """Refuse numbers that are not finite.
-
-    Raises:
-        DataError: it names the first.
-    """
-    bad = ~np.isfinite(samples)
-    if bad.any():
-        channel, at = (int(place[0]) for place in np.nonzero(bad))
-        raise DataError(f"{where}: sample {at} of channel {channel} is {samples[channel, at]}; leave it out")

@@ -8,21 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.audio.decode import ENDINGS
-from tacit.modalities.audio.files import RATE, check_finite, read_files
+from tacit.modalities.audio.files import RATE, read_files
 from tacit.modalities.audio.folders import listed
+from tacit.modalities.audio.recording import Samples, check_finite
+from tacit.modalities.audio.stores import Sought
 from tacit.modalities.looking import Claim, are_paths, ending_of, path_of, shown
 from tacit.modalities.naming import known_of
 from tacit.sources import Stored, Stretches, as_labels, unpacked
 
 MOST = 384_000
-
-Samples = NDArray[np.float32]
 
 
 def recognises(data: Any) -> Claim:
@@ -64,7 +63,8 @@ def open_source(
             ``~/.cache/tacit``.
         memory: the most bytes of decoded files to hold in memory; 40% of what is available by default.
         progress: show a bar.
-        once: as for every reader; it changes nothing here.
+        once: the recordings are read a single time. Where their samples would take more than 64 MiB they stay in their
+            files, and only the stretch that is asked for is decoded.
 
     Raises:
         DataError: for data that cannot be read, recordings of different numbers of channels, and numbers that are not
@@ -88,12 +88,13 @@ def open_source(
         paths, names, where = listed(x)
         if y is not None and pattern is not None:
             raise OptionError("pattern takes labels from the files' paths: give it or labels, not both")
-        read = read_files(paths, names, where, rate, mono, cache, memory, progress)
-        store, rate, skipped = read.store, read.rate, read.skipped
+        read = read_files(paths, names, where, rate, mono, cache, memory, progress, once)
+        store: Stretches | Sought = read.store
+        rate, skipped = read.rate, read.skipped
         names = [names[i] for i in read.kept]
         labels, classes, grouped = known_of(names, (y, groups), len(paths), read.kept, pattern, where)
         facts: dict[str, Any] = {"kind": "folder" if isinstance(x, (str, os.PathLike)) else "files", "path": where}
-        by = "path"
+        by, channels = "path", read.channels
     else:
         if pattern is not None:
             raise OptionError(f"pattern is for files, which {shown(x)} is not")
@@ -103,15 +104,17 @@ def open_source(
         grouped = as_labels(groups, len(items), f"groups of {where}")[0] if groups is not None else None
         facts = {"kind": "array"}
         store = Stretches.of([torch.from_numpy(item) for item in items])
+        channels = len(items[0])
         del items
     if window is not None:
         steps = [max(1, round(seconds * rate)) for seconds in (window, stride or window)]
         called = names if names is not None else [str(i) for i in range(len(store))]
-        store, sample, place = _windows(store, *steps)
+        sample, place, length = _windows(store.length, *steps)
+        store = store.cut(sample, place, length)
         names = [f"{called[i]} {at / rate:g} s" for i, at in zip(sample.tolist(), place.tolist(), strict=True)]
         labels = None if labels is None else labels[sample]
         grouped = sample if grouped is None else grouped[sample]
-    facts |= {"rate": rate, "channels": int(store.flat.shape[0]), "reading": again | {"rate": rate}}
+    facts |= {"rate": rate, "channels": channels, "reading": again | {"rate": rate}}
     return Stored(
         "audio", store, facts, names=names, labels=labels, classes=classes, groups=grouped, skipped=skipped,
         named_by=by,
@@ -148,13 +151,12 @@ def _arrays(x: Any, where: str, mono: bool) -> list[Samples]:
     return made
 
 
-def _windows(store: Stretches, window: int, stride: int) -> tuple[Stretches, Tensor, Tensor]:
-    """Stretches of a window, which recording each is of and where in it it starts, int64 ``[N]`` each; a recording that
-    is no longer than a window is one of its own."""
-    begun = torch.div((store.length - window).clamp_min(0), stride, rounding_mode="floor") + 1
-    left = store.length - begun * stride
-    counts = begun + ((left >= window / 2) & (store.length > window)).long()
+def _windows(length: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Which recording each stretch of a window is of, where in it it starts and how long it is, int64 ``[N]`` each; a
+    recording that is no longer than a window is one of its own."""
+    begun = torch.div((length - window).clamp_min(0), stride, rounding_mode="floor") + 1
+    left = length - begun * stride
+    counts = begun + ((left >= window / 2) & (length > window)).long()
     sample = torch.arange(len(counts)).repeat_interleave(counts)
     place = (torch.arange(len(sample)) - (counts.cumsum(0) - counts)[sample]) * stride
-    length = (store.length[sample] - place).clamp_max(window)
-    return Stretches(store.flat, store.start[sample] + place, length), sample, place
+    return sample, place, (length[sample] - place).clamp_max(window)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tacit.data import Batch
 from tacit.modalities.audio.changes import BandMask, Crop, Equalise, Gain, Noise, TimeMask
 from tacit.modalities.audio.spec import Spec
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.changes import ROLES, Chain, Chained, Own, chained
 from tacit.views.stretches import Neighbours, lengths
 
@@ -70,9 +70,10 @@ class Normalise:
     """A batch as a view: divided by the data's root mean square; padding is zero."""
 
     def __init__(self, spec: Spec) -> None:
-        self.scale = spec.scale
+        self.scale, self.channels = spec.scale, spec.channels
 
     def __call__(self, batch: Batch) -> View:
+        check_channels(batch["x"], self.channels, "recordings", "; say --set data.mono=true" * (self.channels == 1))
         view: View = {"x": batch["x"].float() / self.scale}
         if "length" in batch:
             view["length"] = batch["length"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tacit.modalities.columns import TABLES
 from tacit.modalities.graph.objects import is_graph, read_objects
 from tacit.modalities.graph.records import Record, divided, record
 from tacit.modalities.graph.tables import Tables, read_edges
-from tacit.modalities.looking import ending_of
+from tacit.modalities.looking import array_problem, ending_of
 
 LISTS = (".edgelist", ".edges")
 EDGES = ("edge_index", "edges")
@@ -63,9 +64,7 @@ def _read_npz(path: Path, pickle: bool) -> list[Record]:
     except Exception as error:  # NumPy's, zipfile's and zlib's own
         if isinstance(error, OSError) and not path.is_file():
             raise DataError(f"there is no file '{path}'") from None
-        why = "it is damaged"
-        if "allow_pickle" in str(error):
-            why = "it holds Python objects, which are read only of files you trust: --set data.pickle=true"
+        why = array_problem(path, error).replace("not read", "read only of files you trust: --set data.pickle=true")
         raise DataError(f"cannot read '{path}': {why}") from None
 
 
@@ -141,9 +140,17 @@ def _read_pt(path: Path, pickle: bool) -> list[Record]:
     if not path.is_file():
         raise DataError(f"there is no file '{path}'")
     try:
-        held = torch.load(path, map_location="cpu", weights_only=not pickle)
+        with warnings.catch_warnings():  # what torch makes of a damaged file is told below, in one line
+            warnings.simplefilter("ignore")
+            held = torch.load(path, map_location="cpu", weights_only=not pickle)
     except Exception as error:  # pickle's, zipfile's and torch's own
         text = str(error)
+        with open(path, "rb") as file:
+            start = file.read(2)
+        if start != b"PK" and start[:1] != b"\x80":  # neither an archive nor a pickle
+            raise DataError(f"cannot read '{path}': it is {'no file of torch' if start else 'empty'}") from None
+        if "zip archive" in text:
+            raise DataError(f"cannot read '{path}': it is damaged or has been cut short") from None
         if not pickle and ("weights_only" in text or "Weights only" in text or "WeightsUnpickler" in text):
             raise DataError(
                 f"'{path}' holds Python objects, which are read only of files you trust: --set data.pickle=true"

@@ -10,6 +10,7 @@ import numpy as np
 
 from tacit.errors import DataError
 from tacit.modalities.columns import TABLES
+from tacit.modalities.delimited import check_utf8
 from tacit.modalities.graph.files import LISTS, holds_edges, read_file
 from tacit.modalities.graph.records import Record, divided, record
 from tacit.modalities.graph.tables import Tables, read_edges
@@ -96,6 +97,9 @@ def _read_dortmund(path: Path) -> dict[str, Any]:
         file = Path(f"{stem}_{name}.txt")
         if not file.is_file():
             return None
+        check_utf8(file)
+        if not os.path.getsize(file):
+            raise DataError(f"'{file}' is empty")
         try:
             return np.loadtxt(file, dtype=kind, delimiter=",", ndmin=2)
         except (ValueError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tacit.errors import DataError, OptionError
 from tacit.modalities.columns import TABLES, check_columns, numbers, read_table
+from tacit.modalities.delimited import check_utf8
 from tacit.modalities.graph.records import Record, divided, record
 from tacit.modalities.looking import ending_of, path_of
 
@@ -184,6 +185,7 @@ def _from_list(path: Path) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
     if not path.is_file():
         raise DataError(f"there is no file '{path}'")
     try:
+        check_utf8(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise DataError(f"cannot read '{path}': it is not UTF-8 text; save it in that encoding") from None

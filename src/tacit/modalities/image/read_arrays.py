@@ -15,6 +15,7 @@ from tacit.errors import DataError
 from tacit.modalities.caches import as_tensor, fits
 from tacit.modalities.image.read_pixels import channels_axis
 from tacit.modalities.image.stores import Store
+from tacit.modalities.looking import array_problem
 
 IMAGES = ("x", "X", "images", "data", "arr_0")
 LABELS, GROUPS = ("y", "labels", "targets"), ("group", "groups")
@@ -53,10 +54,7 @@ def load_array(path: Path, memory: int | None = None) -> Loaded:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
-        if "allow_pickle" in str(error):
-            why = "it holds Python objects, which are not read; save numbers, e.g. np.savez(file, x=images)"
-        else:
-            why = f"{getattr(error, 'strerror', None) or ' '.join(str(error).split()) or 'damaged'}"
+        why = array_problem(path, error).replace("not read", "not read; save numbers, e.g. np.savez(file, x=images)")
         raise DataError(f"cannot read '{path}': {why}") from error
 
 

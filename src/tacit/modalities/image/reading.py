@@ -165,7 +165,8 @@ def open_source(
             return _arrays(array, labels, f"'{path}'", layout, {"kind": "array", "path": str(path)}, groups)
         if os.path.isfile(path):
             what = "one image" if path.suffix.lower() in SUFFIXES else "a file"
-            raise DataError(f"'{path}' is {what}; give the folder of images, an .npy or an .npz file")
+            film = ", or say --modality video if it moves" if path.suffix.lower() == ".gif" else ""
+            raise DataError(f"'{path}' is {what}; give the folder of images, an .npy or an .npz file{film}")
         listing = list_folder(path)
         return _files(listing, {"kind": "folder", "path": str(path)}, class_folders, options)
     if isinstance(data, (np.ndarray, Tensor)):

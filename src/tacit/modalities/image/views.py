@@ -24,7 +24,7 @@ from tacit.modalities.image.recipes import RECIPES, Recipe, resolve
 from tacit.modalities.image.spec import Spec
 from tacit.modalities.image.turn import draw_turns, turned
 from tacit.parts.draws import Draws
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.shared import AndShared
 
 __all__ = ["RECIPES", "Recipe", "evaluation_view", "make_views", "normalise"]
@@ -248,6 +248,7 @@ class CentralView(Views):
 
     def make(self, batch: Batch, draws: Draws) -> list[View]:
         x, size = batch["x"], self.spec.size
+        check_channels(x, self.spec.channels, "images")
         stored = (x.shape[2], x.shape[3])
         central = central_boxes(len(x), stored, batch.get("aspect"), size)
         out = normalise(geometry.crop_all(x, central, size), self.spec)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tacit.errors import needs
-from tacit.modalities.looking import ARRAYS, KEYS
+from tacit.modalities.looking import ARRAYS, KEYS, array_problem
 from tacit.modalities.points.columns import GROUPS, PLACE, Cloud, Unreadable, named, plain_name, unit_colours
 
 OWN = (".ply", ".xyz", ".bin")
@@ -152,7 +152,7 @@ def loaded(path: Path) -> NDArray[Any]:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise Unreadable(_array_reason(error)) from None
+        raise Unreadable(array_problem(path, error)) from None
     if not isinstance(values, np.ndarray):
         raise Unreadable("it is no .npy file")
     return values
@@ -173,10 +173,8 @@ def archive(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise Unreadable(_array_reason(error)) from None
-    except Exception as error:  # zipfile's and zlib's own
-        raise Unreadable(" ".join(str(error).split()) or "it is damaged") from None
+    except Exception as error:  # of numpy, zipfile and zlib
+        raise Unreadable(array_problem(path, error)) from None
 
 
 def located(arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
@@ -237,7 +235,3 @@ def _coloured(cloud: Cloud, most: float | None) -> Cloud:
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     return "it has been cut short" if "early end" in text else text or "it is damaged"
-
-
-def _array_reason(error: Exception) -> str:
-    return "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"

@@ -30,7 +30,7 @@ def whole(
     called = [f"channel {i}" for i in range(len(values))] if names is None else [f"column '{n}'" for n in names]
     bad = np.isinf(values).any(1)
     if bad.any():
-        raise DataError(f"{where}: {called[int(bad.argmax())]} holds infinite numbers")
+        raise DataError(f"{where}: {called[int(bad.argmax())]} holds infinite numbers, or some too large for float32")
     known = ~np.isnan(values)
     if known.all():
         return values.astype(np.float32), np.ones(values.shape, np.float32)

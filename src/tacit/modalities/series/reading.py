@@ -13,9 +13,11 @@ from torch import Tensor
 
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
+from tacit.modalities.caches import HELD
 from tacit.modalities.columns import TABLES, is_frame
-from tacit.modalities.looking import ARRAYS, KEYS, Claim, ending_of, path_of, shape_of, shown
+from tacit.modalities.looking import ARRAYS, KEYS, Claim, array_problem, ending_of, path_of, shape_of, shown
 from tacit.modalities.series.gaps import MISSING, whole
+from tacit.modalities.series.stores import Mapped, mappable
 from tacit.modalities.series.tables import Layout, open_folder, open_table
 from tacit.sources import Stored, Stretches, as_labels, unpacked
 
@@ -105,8 +107,11 @@ def _array_file(path: Path, layout: Layout) -> Source:
         )
     facts = {"kind": "array", "path": str(path)}
     try:
-        loaded = np.load(path, allow_pickle=False)
+        long = path.suffix.lower() == ".npy" and os.path.getsize(path) > HELD
+        loaded = np.load(path, mmap_mode="c" if long else None, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
+            if long and layout.missing != "mask" and mappable(loaded):
+                return _mapped(loaded, facts, f"'{path}'", layout)
             return _arrays(loaded, None, None, facts, f"'{path}'", layout)
         with loaded as archive:
             key = next((name for name in KEYS if name in archive), None)
@@ -116,26 +121,33 @@ def _array_file(path: Path, layout: Layout) -> Source:
                 )
             y, groups = (next((archive[n] for n in some if n in archive), None) for some in (LABELS, GROUPS))
             return _arrays(archive[key], y, groups, facts, f"'{path}'", layout)
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
-    except Exception as error:  # zipfile's own
-        raise DataError(f"cannot read '{path}': {' '.join(str(error).split()) or 'it is damaged'}") from None
+    except DataError:
+        raise
+    except Exception as error:  # of numpy, zipfile and zlib
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 LABELS = ("y", "labels", "targets")
 GROUPS = ("group", "groups")
 
 
+def _mapped(x: np.ndarray, facts: dict[str, Any], where: str, layout: Layout) -> Source:
+    """A source of series that stay in their file; nothing of them is missing."""
+    store, group = Mapped(x if x.ndim == 3 else x[:, None]), None
+    channels = store.channels
+    if layout.window is not None:
+        store, _, group = layout.cut(store, where)
+    return Stored("series", store, facts | {"channels": channels, "reading": layout.again()}, groups=group)
+
+
 def _arrays(x: Any, y: Any, groups: Any, facts: dict[str, Any], where: str, layout: Layout) -> Source:
     items = _items(x, where)
     labels, classes = as_labels(y, len(items), where) if y is not None else (None, None)
     group = as_labels(groups, len(items), f"groups of {where}")[0] if groups is not None else None
-    filled = [whole(item, layout.missing, f"{where}, series {i}") for i, item in enumerate(items)]
-    masked = layout.missing == "mask"
-    store = Stretches.of([torch.from_numpy(v if not masked else np.concatenate([v, m])) for v, m in filled])
+    for i, item in enumerate(items):
+        values, measured = whole(item, layout.missing, f"{where}, series {i}")
+        items[i] = np.concatenate([values, measured]) if layout.missing == "mask" else values
+    store = Stretches.of([torch.from_numpy(item) for item in items])
     sample = torch.arange(len(items))
     if layout.window is not None:
         store, sample, spans = layout.cut(store, where)
@@ -170,5 +182,6 @@ def _items(x: Any, where: str) -> list[np.ndarray]:
             raise DataError(f"{where}, series {i} is empty")
         if made and array.shape[0] != made[0].shape[0]:
             raise DataError(f"{where}, series {i} has {array.shape[0]} channels, and those before {made[0].shape[0]}")
-        made.append(array.astype(np.float32))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite then, and refused as that
+            made.append(array.astype(np.float32))
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from tacit.errors import DataError
 from tacit.modalities.columns import TABLES, check_columns, codes, is_time, numbers, read_table, times
 from tacit.modalities.looking import ending_of, path_of
 from tacit.modalities.series.gaps import whole
+from tacit.modalities.series.stores import Mapped
 from tacit.sources import Stored, Stretches, as_labels
 
 WINDOW = 128
 """Time steps of a stretch of a table that is one long series."""
 SPANS = 20
 """Parts of a single long series that are groups of their own."""
+Cuttable = TypeVar("Cuttable", Stretches, Mapped)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Layout:
         """The options that open other data alike."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def cut(self, store: Stretches, where: str) -> tuple[Stretches, Tensor, Tensor]:
+    def cut(self, store: Cuttable, where: str) -> tuple[Cuttable, Tensor, Tensor]:
         """Stretches of ``window`` steps of each series, which series each is of, and which group: int64 ``[N]`` each.
 
         A group is a series or, where there is but one, a twentieth of it, so that what overlaps lies together.
@@ -60,9 +62,8 @@ class Layout:
             )
         sample = torch.arange(len(counts)).repeat_interleave(counts)
         place = torch.arange(len(sample)) - (counts.cumsum(0) - counts)[sample]
-        start = store.start[sample] + place * stride
         groups = sample if len(counts) > 1 else torch.arange(len(sample)) * SPANS // len(sample)
-        return Stretches(store.flat, start, torch.full_like(start, window)), sample, groups
+        return store.cut(sample, place * stride, torch.full_like(sample, window)), sample, groups
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Read:
     """The rows of one table in order: values ``[C, T]`` with gaps, and columns of the other parts (or None)."""
 
     names: list[str]
-    values: NDArray[np.float64]
+    values: NDArray[np.float32]
     series: NDArray[np.int64]
     called: list[str]
     label: Any
@@ -89,7 +90,8 @@ def read(data: Any, layout: Layout) -> Read:
     names = list(layout.columns or (n for n in table.column_names if n not in parts and n not in dates))
     if not names:
         raise DataError(f"{where} has no columns of numbers; it has {', '.join(table.column_names[:20])}")
-    values = np.stack([numbers(table, name, where) for name in names])
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite then, and refused as that
+        values = np.stack([numbers(table, name, where).astype(np.float32) for name in names])
     rows = table.num_rows
     series, called = codes(table, layout.id, where) if layout.id else (np.zeros(rows, np.int64), [""])
     order = np.lexsort((times(table, when, where) if when else np.arange(rows), series))

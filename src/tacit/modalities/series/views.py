@@ -20,7 +20,7 @@ from tacit.modalities.series.changes import (
     TimeMask,
 )
 from tacit.modalities.series.spec import Spec
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.changes import ROLES, Chain, Chained, Own, chained
 from tacit.views.stretches import Neighbours, clean
 
@@ -85,6 +85,7 @@ class Normalise:
 
     def __call__(self, batch: Batch) -> View:
         x = batch["x"]
+        check_channels(x, len(self.mean), "series")
         mean, scale = (v.to(x.device)[:, None] for v in (self.mean, self.scale))
         view: View = {"x": (x.float() - mean) * scale}
         if "length" in batch:

@@ -13,7 +13,8 @@ import numpy as np
 
 from tacit.errors import DataError
 from tacit.modalities.columns import TABLES, check_columns, read_table
-from tacit.modalities.looking import ARRAYS, MANY, ending_of, path_of
+from tacit.modalities.delimited import check_utf8
+from tacit.modalities.looking import ARRAYS, MANY, array_problem, ending_of, path_of
 from tacit.modalities.several.matching import stem
 
 JSON = ".jsonl"
@@ -136,9 +137,7 @@ def read_arrays(paths: list[str], names: list[str]) -> tuple[list[Any], list[str
             arrays.append(np.load(path, allow_pickle=False))
             kept.append(name)
         except (OSError, ValueError, EOFError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            pickled = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-            skipped.append((name, "there is no such file" if missing else pickled))
+            skipped.append((name, array_problem(Path(path), error)))
     if not arrays:
         raise DataError(f"none of the {len(names)} arrays can be read; the first, '{names[0]}': {skipped[0][1]}")
     return arrays, kept, skipped
@@ -159,8 +158,7 @@ def from_archive(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 def from_table(data: Any, layout: Layout) -> Columns:
@@ -234,6 +232,7 @@ def _read_lines(path: Path) -> Any:
     from pyarrow import json
 
     try:
+        check_utf8(path)
         table = json.read_json(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())

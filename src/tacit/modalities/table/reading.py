@@ -13,7 +13,18 @@ from tacit.console import say
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.columns import TABLES, check_columns, codes, is_frame, read_table
-from tacit.modalities.looking import ARRAYS, KEYS, Claim, ending_of, endings_in, names_in, path_of, shape_of, shown
+from tacit.modalities.looking import (
+    ARRAYS,
+    KEYS,
+    Claim,
+    array_problem,
+    ending_of,
+    endings_in,
+    names_in,
+    path_of,
+    shape_of,
+    shown,
+)  # fmt: skip
 from tacit.modalities.table import columns as cells
 from tacit.modalities.table.schema import Column, Rows, Schema
 from tacit.sources import Stored, as_labels, unpacked
@@ -276,5 +287,4 @@ def _array_file(path: Path) -> tuple[Any, Any, Any]:
     except DataError:
         raise
     except Exception as error:  # of numpy, zipfile and zlib
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None

@@ -14,7 +14,7 @@ from torch import Tensor
 from tacit.data import Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.columns import TABLES, is_frame
-from tacit.modalities.looking import Claim, ending_of, path_of, shown
+from tacit.modalities.looking import Claim, array_problem, ending_of, path_of, shown
 from tacit.modalities.trajectory.arrays import ACTIONS, STATES, Episodes, from_episodes, from_mapping, named
 from tacit.modalities.trajectory.tables import Columns, from_table
 from tacit.sources import Stored, Stretches, as_labels
@@ -127,8 +127,7 @@ def _from_file(path: Path) -> Episodes:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 def _source(

@@ -11,7 +11,7 @@ from tacit.data import Batch
 from tacit.modalities.trajectory.changes import ComponentMask, Noise, Scaling, Slice
 from tacit.modalities.trajectory.spec import Spec
 from tacit.parts.draws import Draws
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
 from tacit.views.stretches import Several, clean, stretch
 
@@ -62,9 +62,11 @@ class Normalise:
     def __init__(self, spec: Spec) -> None:
         self.mean, self.scale = torch.tensor(spec.mean), 1 / torch.tensor(spec.std)
         self.parts = torch.tensor(spec.parts)
+        self.advice = f": {spec.state} of state, {spec.action} of action, {spec.reward} of reward"
 
     def __call__(self, batch: Batch) -> View:
         x = batch["x"]
+        check_channels(x, len(self.mean), "steps", self.advice, "numbers")
         mean, scale = (v.to(x.device)[:, None] for v in (self.mean, self.scale))
         length = batch.get("length", torch.full((x.shape[0],), x.shape[2], device=x.device))
         view = {"length": length, "parts": self.parts.to(x.device).expand(x.shape[0], -1)}

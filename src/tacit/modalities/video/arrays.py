@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tacit.errors import DataError
 from tacit.modalities.caches import as_tensor, fits
-from tacit.modalities.looking import ARRAYS, shown
+from tacit.modalities.looking import ARRAYS, array_problem, shown
 from tacit.modalities.video.stores import Frames
 
 KEYS = ("x", "X", "videos", "video", "data", "arr_0")
@@ -49,8 +49,7 @@ def load_array(path: Path, memory: int | None) -> tuple[Any, Any, Any]:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
-        why = "it holds Python objects, which are not read" if "allow_pickle" in str(error) else "it is damaged"
-        raise DataError(f"cannot read '{path}': {why}") from None
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 def read_arrays(x: Any, where: str, stride: int, layout: str | None) -> Frames:

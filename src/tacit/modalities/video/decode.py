@@ -115,7 +115,7 @@ def _look_file(path: Path, stride: int, fps: float | None) -> Look:
             if fps is not None and times is not None:
                 seconds = _seconds(times, float(stream.time_base or 0), rate)
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(reason(error)) from None
     picks = np.arange(count) if seconds is None or fps is None else at_rate(seconds, fps)
     return Look(size, grey, rate, picks[::stride])
 
@@ -144,7 +144,6 @@ def at_rate(seconds: NDArray[np.float64], fps: float) -> NDArray[np.int64]:
 
 def _of_file(path: Path, seen: Look, shape: Shape) -> Iterator[Frame]:
     av = library()
-    wanted = {"format": "gray" if shape.channels == 1 else "rgb24"}
     times = np.bincount(seen.picks)
     given, last = 0, len(times)
     try:
@@ -156,19 +155,28 @@ def _of_file(path: Path, seen: Look, shape: Shape) -> Iterator[Frame]:
                     return
                 if not times[number]:
                     continue
-                if shape.resized:
-                    height, width = _before_cut((frame.height, frame.width), shape.size)
-                    frame = frame.reformat(width=width, height=height, interpolation="AREA", **wanted)
-                pixels = frame.to_ndarray(**wanted)
-                pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-                pixels = _cut(pixels, shape)
+                pixels = pixels_of(frame, shape)
                 for _ in range(times[number]):
                     given += 1
                     yield pixels
     except (OSError, ValueError, av.error.FFmpegError) as error:
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(reason(error)) from None
     if given < (1 - LOST) * len(seen.picks) - 2:
         raise Unreadable(f"it has been cut short: {given} of {len(seen.picks)} frames are there")
+
+
+def pixels_of(frame: Any, shape: Shape) -> Frame:
+    """A decoded frame as uint8 ``[C, H, W]``.
+
+    Raises:
+        Unreadable: if it has another size than it should.
+    """
+    wanted = {"format": "gray" if shape.channels == 1 else "rgb24"}
+    if shape.resized:
+        height, width = _before_cut((frame.height, frame.width), shape.size)
+        frame = frame.reformat(width=width, height=height, interpolation="AREA", **wanted)
+    pixels = frame.to_ndarray(**wanted)
+    return _cut(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), shape)
 
 
 def pictures(folder: Path) -> list[str]:
@@ -193,7 +201,7 @@ def _look_folder(path: Path, stride: int) -> Look:
         with Image.open(path / names[0]) as first:
             size, grey = (first.height, first.width), first.mode in ("L", "1", "I;16")
     except (OSError, ValueError, SyntaxError) as error:
-        raise Unreadable(f"'{names[0]}' in it cannot be read: {_reason(error)}") from None
+        raise Unreadable(f"'{names[0]}' in it cannot be read: {reason(error)}") from None
     return Look(size, grey, 0.0, np.arange(len(names))[::stride])
 
 
@@ -213,7 +221,7 @@ def _of_folder(path: Path, seen: Look, shape: Shape) -> Iterator[Frame]:
                     made = made.resize((width, height), Image.Resampling.BILINEAR)
                 pixels = np.asarray(made)
         except (OSError, ValueError, SyntaxError) as error:
-            raise Unreadable(f"'{names[number]}' in it cannot be read: {_reason(error)}") from None
+            raise Unreadable(f"'{names[number]}' in it cannot be read: {reason(error)}") from None
         yield _cut(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), shape)
 
 
@@ -239,6 +247,7 @@ def _cut(pixels: Frame, shape: Shape) -> Frame:
     return pixels[:, top : top + height, left : left + width]
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a library says of a file, in a few words."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text.rstrip(".") or "it is damaged"

@@ -1,4 +1,5 @@
-"""Video files decoded once, side by side: into memory or, where they do not fit, into a file that is mapped."""
+"""Video files decoded once, side by side: into memory or, where they do not fit, into a file that is mapped; or, where
+they are read a single time, frame by frame as they are asked for."""
 
 from __future__ import annotations
 
@@ -12,10 +13,11 @@ import torch
 
 from tacit.console import Bar
 from tacit.errors import DataError
-from tacit.modalities.caches import Cache, as_tensor, fits
+from tacit.modalities.caches import HELD, Cache, as_tensor, fits
 from tacit.modalities.video.decode import Look, Shape, Unreadable, frames, library, look
 from tacit.modalities.video.folders import key_of
-from tacit.modalities.video.stores import Frames
+from tacit.modalities.video.seeking import Film, numbered
+from tacit.modalities.video.stores import FilmFrames, Frames
 
 LARGEST = 128
 """Pixels of the shorter side that frames keep where nothing else is said."""
@@ -34,7 +36,8 @@ def read_files(
     cache: Path,
     memory: int | None,
     progress: bool,
-) -> tuple[Frames, list[int], list[tuple[str, str]], list[float]]:
+    once: bool,
+) -> tuple[Frames | FilmFrames, list[int], list[tuple[str, str]], list[float]]:
     """Frames of videos, which of the paths they are of, what was left out and why, and the lowest and highest rate in
     frames a second (0 where files do not say).
 
@@ -55,7 +58,12 @@ def read_files(
     shape = run.shape(image_size, channels)
     start, length = run.places()
     full = (int(length.sum()), shape.channels, *shape.size)
-    if fits(int(np.prod(full)), memory):
+    size = int(np.prod(full))
+    if once and not fits(size, HELD if memory is None else min(memory, HELD)):
+        films = run.films(shape)
+        if films is not None:
+            return FilmFrames(films), list(run.looks), run.left_out(), list(run.rates)
+    if fits(size, memory):
         pixels = np.empty(full, np.uint8)
         length = run.fill(pixels, start, shape)
         return run.result(pixels, start, length, run.rates, mapped=False)
@@ -104,6 +112,22 @@ class _Run:
         length = np.array([len(self.looks[i].picks) if i in self.looks else 0 for i in range(len(self.paths))])
         return length.cumsum() - length, length
 
+    def films(self, shape: Shape) -> list[Film] | None:
+        """The videos, to be decoded where they are asked for; None if there is one whose frames cannot be found so."""
+        self.looks = dict(sorted(self.looks.items()))
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(numbered, (self.paths[i] for i in self.looks)))
+        made = []
+        for (i, seen), numbers in zip(self.looks.items(), found, strict=True):
+            if numbers is None or seen.picks[-1] >= len(numbers.shown):
+                return None
+            made.append(Film(self.paths[i], seen, shape, numbers, f"'{self.names[i]}' in {self.where}"))
+        return made
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Names and reasons."""
+        return [(self.names[i], self.skipped[i]) for i in sorted(self.skipped)]
+
     def fill(self, pixels: np.ndarray, start: np.ndarray, shape: Shape) -> np.ndarray:
         """Decode into ``pixels``; how many frames there were of each video, int64 ``[V]``."""
         length = np.zeros(len(self.paths), np.int64)
@@ -133,7 +157,7 @@ class _Run:
     ) -> tuple[Frames, list[int], list[tuple[str, str]], list[float]]:
         kept = [place for place in range(len(self.paths)) if place not in self.skipped]
         frames = Frames(as_tensor(pixels), torch.from_numpy(start[kept]), torch.from_numpy(length[kept]), mapped=mapped)
-        return frames, kept, [(self.names[i], self.skipped[i]) for i in sorted(self.skipped)], list(rates)
+        return frames, kept, self.left_out(), list(rates)
 
     def _check(self, readable: int) -> None:
         if not readable:

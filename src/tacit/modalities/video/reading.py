@@ -20,7 +20,7 @@ from tacit.modalities.video.arrays import CHANNELS, LAYOUTS, channels_last, load
 from tacit.modalities.video.decode import ENDINGS
 from tacit.modalities.video.files import read_files
 from tacit.modalities.video.folders import listed
-from tacit.modalities.video.stores import Frames, Windows, windows
+from tacit.modalities.video.stores import FilmFrames, Frames, Windows, windows
 from tacit.sources import Stored, as_labels, unpacked
 
 CLIP = 16
@@ -98,7 +98,8 @@ def open_source(
         cache: folder for decoded frames that do not fit in memory; by default ``$TACIT_CACHE`` or ``~/.cache/tacit``.
         memory: the most bytes of frames to hold in memory; 40% of what is available by default.
         progress: show a bar.
-        once: the videos are read a single time, so that an .npy file is mapped however small it is.
+        once: the videos are read a single time. An .npy file is mapped however small it is; where frames of files would
+            take more than 64 MiB, only those that are asked for are decoded, from the key frame before them on.
 
     Raises:
         DataError: for data that cannot be read; it names the file or the video. Files that cannot be decoded, have been
@@ -132,7 +133,7 @@ def open_source(
         paths, called, where = listed(x)
         store, kept, skipped, rates = read_files(
             paths, called, where, stride=stride, fps=fps, image_size=image_size, channels=channels,
-            cache=cache_folder(cache), memory=memory, progress=progress,
+            cache=cache_folder(cache), memory=memory, progress=progress, once=once,
         )  # fmt: skip
         named = [called[i] for i in kept]
         labels, classes, grouped = known_of(named, (y, groups), len(paths), kept, pattern, where)
@@ -184,14 +185,14 @@ def _sizes(length: Tensor, frames: int | None, window: int | None, where: str) -
     return clip, window or min(MANY * clip, shortest)
 
 
-def _names(named: Sequence[str], video: Tensor, place: Tensor, store: Frames) -> list[str]:
+def _names(named: Sequence[str], video: Tensor, place: Tensor, store: Frames | FilmFrames) -> list[str]:
     """Names of samples: that of the video, with the first frame where it has several."""
     several = torch.bincount(video, minlength=len(named)) > 1
     rows = zip(video.tolist(), place.tolist(), strict=True)
     return [f"{named[v]} frame {p * store.step}" if several[v] else named[v] for v, p in rows]
 
 
-def _facts(store: Frames, clip: int, window: int, image_size: int | None) -> dict[str, Any]:
+def _facts(store: Frames | FilmFrames, clip: int, window: int, image_size: int | None) -> dict[str, Any]:
     channels, height, width = store.shape
     return {
         "channels": channels,
@@ -199,12 +200,12 @@ def _facts(store: Frames, clip: int, window: int, image_size: int | None) -> dic
         "size": [image_size, image_size] if image_size else [height, width],
         "frames": clip,
         "window": window,
-        "dtype": str(store.pixels.dtype).removeprefix("torch."),
-        "store": "mapped" if store.mapped else "memory",
+        "dtype": str(store.dtype).removeprefix("torch."),
+        "store": store.kept,
     }
 
 
-def _reading(again: dict[str, Any], clip: int, store: Frames, kind: str) -> dict[str, Any]:
+def _reading(again: dict[str, Any], clip: int, store: Frames | FilmFrames, kind: str) -> dict[str, Any]:
     """Options to read other videos alike: clips of as many frames, files at the size and in the colours of these."""
     made = {name: value for name, value in again.items() if value is not None and name != "pattern"}
     made["frames"] = clip

@@ -1,12 +1,21 @@
-"""Frames of many videos in one tensor, and stretches of them as samples."""
+"""Frames of many videos, in one tensor or in their files, and stretches of them as samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from tacit.errors import DataError
+from tacit.modalities.video.decode import Unreadable
+from tacit.modalities.video.seeking import Film
+
+THREADS = 8
 
 
 @dataclass
@@ -31,6 +40,15 @@ class Frames:
     narrow: bool = False
 
     @property
+    def dtype(self) -> torch.dtype:
+        return self.pixels.dtype
+
+    @property
+    def kept(self) -> str:
+        """Where the frames are."""
+        return "mapped" if self.mapped else "memory"
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
         axes = tuple(self.pixels.shape[1:])
@@ -50,6 +68,51 @@ class Frames:
         return x.contiguous()
 
 
+class FilmFrames:
+    """All frames of videos that stay in their files: what is asked for is decoded, and little else.
+
+    Args:
+        films: the videos.
+
+    Attributes:
+        start, length, step, shape, dtype, kept: as of :class:`Frames`.
+    """
+
+    step, dtype, kept = 1, torch.uint8, "files"
+
+    def __init__(self, films: Sequence[Film]) -> None:
+        self.films = films
+        self.length = torch.tensor([len(film) for film in films])
+        self.start = self.length.cumsum(0) - self.length
+        shape = films[0].shape
+        self.shape = (shape.channels, *shape.size)
+
+    def at(self, index: Tensor) -> Tensor:
+        """Frames at ``index`` (int64 ``[B, T]``, a row within one video) as ``[B, C, T, H, W]``, uint8.
+
+        Raises:
+            DataError: naming the video, if it cannot be decoded.
+        """
+        channels, height, width = self.shape
+        x = np.empty((len(index), channels, index.shape[1], height, width), np.uint8)
+        video = torch.searchsorted(self.start, index[:, 0].contiguous(), right=True) - 1
+
+        def read(one: int) -> None:
+            rows = (video == one).nonzero()[:, 0]
+            film = self.films[one]
+            try:
+                with film:
+                    for row in rows[index[rows, 0].argsort(stable=True)].tolist():
+                        for t, place in enumerate((index[row] - self.start[one]).tolist()):
+                            x[row, :, t] = film.frame(place)
+            except Unreadable as error:
+                raise DataError(f"{film.where} cannot be read: {error}; leave it out") from None
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(read, video.unique().tolist()))
+        return torch.from_numpy(x)
+
+
 class Windows:
     """Stretches of videos, all of ``window`` frames: a :class:`tacit.sources.Store`.
 
@@ -60,7 +123,7 @@ class Windows:
         window: frames of each.
     """
 
-    def __init__(self, frames: Frames, video: Tensor, place: Tensor, window: int) -> None:
+    def __init__(self, frames: Frames | FilmFrames, video: Tensor, place: Tensor, window: int) -> None:
         self.frames, self.window = frames, window
         self.first = frames.start[video] + frames.step * place
 

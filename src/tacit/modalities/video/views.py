@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tacit.data import Batch
-from tacit.errors import DataError
 from tacit.modalities.video.changes import Blur, Clip, Crop, Flip, Grey, Jitter, Whole, resized
 from tacit.modalities.video.playback import TemporalTransformations
 from tacit.modalities.video.spec import Spec, scaled
 from tacit.parts.draws import Draws
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.changes import ROLES, Chain, Chained, Own, chained
 
 BLUR_FROM = 64
@@ -90,8 +89,7 @@ class Finished(Views):
     def finish(self, view: View) -> View:
         """One view as encoders take it."""
         x = view["x"]
-        if x.shape[1] != self.spec.channels:
-            raise DataError(f"these videos have {x.shape[1]} channels, and the encoder is for {self.spec.channels}")
+        check_channels(x, self.spec.channels, "videos")
         if "start" not in view:
             frames = min(self.spec.frames, x.shape[2])
             first = (x.shape[2] - frames) // 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tacit.errors import DataError
-from tacit.modalities.looking import KEYS, shown
+from tacit.modalities.looking import KEYS, array_problem, shown
 
 LABELS = ("y", "labels", "targets")
 
@@ -37,8 +37,7 @@ def loaded(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        why = "it holds Python objects, which are not read" if "pickle" in str(error) else " ".join(str(error).split())
-        raise DataError(f"cannot read '{path}': {why or 'it is damaged'}") from None
+        raise DataError(f"cannot read '{path}': {array_problem(path, error)}") from None
 
 
 def stacked(x: Any, where: str) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tacit.errors import needs
-from tacit.modalities.looking import ARRAYS, KEYS, ending_of
+from tacit.modalities.looking import ARRAYS, KEYS, array_problem, ending_of
 from tacit.modalities.volume.space import Floats, Sides, Three, upright
 
 NIFTI = (".nii", ".nii.gz")
@@ -69,7 +69,10 @@ def _nifti(path: Path) -> Scan:
         raise Unreadable(_reason(error)) from None
     shape = shape[:3] + tuple(n for n in shape[3:] if n != 1)
     if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < 2:
-        raise Unreadable(f"it has the shape {list(image.shape)}, and a volume has three axes, and a fourth of channels")
+        raise Unreadable(
+            f"it has the shape {list(image.shape)}, and a volume has three axes of at least 2 voxels, and a fourth of "
+            "channels"
+        )
     if kind.kind not in "iufb":
         raise Unreadable(f"its voxels are {kind}, and should be real numbers")
     directions = affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # NIfTI counts to the right and to the front
@@ -109,7 +112,7 @@ def _array(path: Path) -> Scan:
             held = name or rest[0]
         shape, kind = _header(path, held)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(array_problem(path, error)) from None
 
     def read() -> NDArray[Any]:
         with np.load(path, allow_pickle=False) as archive:
@@ -158,6 +161,4 @@ def _spacing(given: NDArray[Any] | None) -> Three | None:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    if "allow_pickle" in text or "pickled" in text:
-        return "it holds Python objects, which are not read"
     return f"{text or type(error).__name__:.160}"

@@ -13,7 +13,7 @@ from tacit.errors import OptionError
 from tacit.modalities.volume.changes import Bias, Blur, Contrast, Crop, Cutout, Flip, Gamma, Noise
 from tacit.modalities.volume.spec import Spec
 from tacit.parts.draws import Draws
-from tacit.views.base import View, Views
+from tacit.views.base import View, Views, check_channels
 from tacit.views.changes import ROLES, Chain, Chained, Own, Prepare, chained
 
 STRONG: Chain = (
@@ -74,6 +74,7 @@ class Normalise:
 
     def __call__(self, batch: Batch) -> View:
         x = batch["x"].float()
+        check_channels(x, len(self.mean), "volumes")
         mean, scale = (v.to(x.device)[:, None, None, None] for v in (self.mean, self.scale))
         extent = self.spacing * torch.tensor(x.shape[2:]).flip(0)
         theta = torch.eye(3, 4, device=x.device).expand(x.shape[0], 3, 4)
