@@ -20,6 +20,7 @@ from tacit.demos import ARMS, declaration
 from tacit.modalities.demo import Demo
 from tacit.options import parameters
 from tacit.registry import find, modality_names
+from tacit.run import completed
 
 METHODS = ("simclr", "barlow-twins", "vicreg", "byol", "masked-autoencoder", "jepa")
 SHORT: dict[str, Any] = {"teacher_momentum": 0.95}
@@ -42,11 +43,11 @@ def trained(name: str, modality: str, seed: int, share: float) -> dict[str, Any]
     train, test = declared.data(seed)
     epochs = max(1, round(share * declared.epochs))
     with tempfile.TemporaryDirectory() as folder:
-        run = tacit.pretrain(
+        run = completed(tacit.pretrain(
             train, name, None if kind.tokens else declared.encoder, epochs=epochs, batch_size=declared.batch_size,
             out=Path(folder, "run"), seed=seed, views=None if kind.tokens else declared.views, modality=modality,
             quiet=True, options=options_of(declared, kind),
-        )  # fmt: skip
+        ))  # fmt: skip
         found = tacit.evaluate(run, train, test, seed=seed)
         summary = run.summary
         encoder = run.config["encoder"]["name"]

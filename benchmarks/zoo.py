@@ -19,6 +19,7 @@ from common import arguments, keep
 from tacit.modalities.image.synthetic import scattered_digits
 from tacit.options import parameters
 from tacit.registry import catalogue, find
+from tacit.run import completed
 
 TRAIN, TEST = 2000, 1000
 DIGITS: dict[str, Any] = {"size": 20, "clutter": 5, "scenes": 64, "scale": (1.7, 2.2)}
@@ -58,8 +59,8 @@ def trained(name: str, seed: int, epochs: int) -> dict[str, Any]:
     learn = tacit.adapt if any(e.name == name for e in catalogue("adaptation")) else tacit.pretrain
     with tempfile.TemporaryDirectory() as folder:
         encoder = None if kind.tokens or kind.preferred else "convnet"
-        run = learn(
-            train, name, encoder, epochs=epochs, out=Path(folder, "run"), seed=seed, quiet=True, options=options
+        run = completed(
+            learn(train, name, encoder, epochs=epochs, out=Path(folder, "run"), seed=seed, quiet=True, options=options)
         )
         found = tacit.evaluate(run, train, test, k=10)
         summary = run.summary

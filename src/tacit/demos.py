@@ -31,14 +31,15 @@ def demo(seed: int = 0, out: str | Path | None = None, quiet: bool = False, moda
         OptionError: for an unknown kind of data.
     """
     from tacit import api
+    from tacit.run import completed
 
     began = time.perf_counter()
     declared = declaration(modality)
     train, test = declared.data(seed)
-    run = api.pretrain(
+    run = completed(api.pretrain(
         train, declared.method, declared.encoder, epochs=declared.epochs, batch_size=declared.batch_size, out=out,
         seed=seed, views=declared.views, modality=modality, quiet=quiet, options=dict(declared.options),
-    )  # fmt: skip
+    ))  # fmt: skip
     result = api.evaluate(run, train, test, seed=seed)
     page = api.report(run)
     return {

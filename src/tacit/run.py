@@ -231,6 +231,17 @@ class Run:
         write_json(self.folder / "summary.json", self.summary | values)
 
 
+def completed(run: Run) -> Run:
+    """The run, where its training came to its end.
+
+    Raises:
+        KeyboardInterrupt: if it was interrupted, so that nothing is made of part of a training.
+    """
+    if run.summary["status"] == "interrupted":
+        raise KeyboardInterrupt
+    return run
+
+
 def fastest() -> torch.device:
     """Where encoders run outside training: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -23,7 +23,7 @@ from tacit.modalities import open_source
 from tacit.modalities.image.operations import OPERATIONS
 from tacit.modalities.image.policy import PolicyViews
 from tacit.parts.draws import Draws, mix
-from tacit.run import Run, fastest
+from tacit.run import Run, completed, fastest
 from tacit.sources import Part
 from tacit.views.base import Views
 
@@ -223,9 +223,7 @@ class _Search:
             data, METHOD, self.encoder, epochs=self.epochs, out=out, seed=self.seed, views="policy", resume=begun,
             quiet=self.quiet, options=options,
         )  # fmt: skip
-        if run.summary["status"] != "finished":
-            raise KeyboardInterrupt
-        return run
+        return completed(run)
 
     def base(self) -> str:
         """The single transformation whose run has the best probe."""

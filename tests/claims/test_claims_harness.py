@@ -1,4 +1,5 @@
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from tacit import registry
 from tacit.claims import harness
 from tacit.claims.harness import Claim, NeedsData, Result, Trial
 from tacit.claims.show import difference_of, mean_of, places, show, show_table, values_of
+from tacit.claims.small import trained
 from tacit.errors import DataError, OptionError
+from tacit.methods.contrastive.simclr import SimCLR
 
 NAME = "simclr"
 FIELDS = {
@@ -136,3 +139,18 @@ def test_results_are_shown_a_line_each(capsys):
     show_table(rows)
     shown = capsys.readouterr().out
     assert all(row["name"] in shown for row in rows)
+
+
+class Interrupted(SimCLR):
+    """Somebody presses Ctrl-C in the second step."""
+
+    def after_step(self, progress):
+        super().after_step(progress)
+        if progress == 0.25:  # of eight steps the second; a further one would act as usual
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_nothing_is_measured_of_a_training_that_was_interrupted():
+    x = np.zeros((16, 1, 8, 8), np.uint8)
+    with pytest.raises(KeyboardInterrupt):
+        trained(x, Interrupted, lambda run: pytest.fail("measured"), steps=8, batch_size=8)

@@ -14,7 +14,7 @@ from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.small import digits, probed, untrained
 from tacit.evaluation.probe import linear_probe
 from tacit.objectives.entropy import spacing_entropy
-from tacit.run import Run
+from tacit.run import Run, completed
 
 FIRST = {
     "batch_size": 256, "epochs": 25, "lr": 5e-3, "encoder.width": 24, "hidden": 256, "out": 128, "views.flip": 0.0,
@@ -68,8 +68,10 @@ def e2mc(trial: Trial) -> Result:
 
         def run(name: str, method: str, options: dict[str, Any], before: Run | None = None) -> Run:
             out = Path(folder, name)
-            return api.pretrain(
-                data.x, method, out=out, seed=trial.seed, continue_from=before, quiet=True, options=options
+            return completed(
+                api.pretrain(
+                    data.x, method, out=out, seed=trial.seed, continue_from=before, quiet=True, options=options
+                )
             )
 
         first = run("first", "vicreg", FIRST)

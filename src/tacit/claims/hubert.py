@@ -14,7 +14,7 @@ from tacit import api
 from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.spoken import DATA, RATE, Spoken, probed, spoken_digits
 from tacit.methods.clustering.hubert import HuBERT
-from tacit.run import Run
+from tacit.run import Run, completed
 
 OPTIONS: dict[str, Any] = {
     "encoder.width": 64, "encoder.depth": 2, "encoder.heads": 2, "encoder.filters": 32, "batch_size": 16, "lr": 1e-3,
@@ -50,10 +50,10 @@ def hubert(trial: Trial) -> Result:
 
 def _iteration(data: Spoken, seed: int, out: Path, clusters: int, **options: Any) -> Run:
     options = {f"method.{name}": value for name, value in options.items()} | {"method.clusters": clusters}
-    return api.pretrain(
+    return completed(api.pretrain(
         data.x, "hubert", "waveform", out=out, seed=seed, steps=STEPS, modality="audio", quiet=True,
         options={**OPTIONS, **options},
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @torch.no_grad()

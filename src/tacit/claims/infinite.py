@@ -12,7 +12,7 @@ from tacit.claims.harness import Result, Trial, experiment
 from tacit.claims.small import Digits, digits
 from tacit.evaluation.continual import average_accuracy_and_forgetting
 from tacit.evaluation.probe import linear_probe
-from tacit.run import Run
+from tacit.run import Run, completed
 
 STEPS = 90
 OPTIONS = {
@@ -41,10 +41,10 @@ def infinite(trial: Trial) -> Result:
         with tempfile.TemporaryDirectory() as folder:
             earlier: Run | None = None
             for t, task in enumerate(stream):
-                earlier = api.pretrain(
+                earlier = completed(api.pretrain(
                     task.x, "masked-autoencoder", "vit", steps=STEPS, out=Path(folder, str(t)), seed=trial.seed,
                     continue_from=earlier, quiet=True, options=OPTIONS | {"schedule": schedule},
-                )  # fmt: skip
+                ))  # fmt: skip
                 for i, seen in enumerate(stream[: t + 1]):
                     matrix[t, i] = accuracy(earlier, seen)
         matrices[schedule] = matrix

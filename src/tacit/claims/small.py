@@ -15,7 +15,7 @@ from tacit.evaluation.knn import knn_accuracy
 from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method
 from tacit.modalities.image.synthetic import SCALE, scattered_digits
-from tacit.run import Run
+from tacit.run import Run, completed
 
 RunOf = Callable[[Run], Any]
 GENTLE: dict[str, Any] = {"views.flip": 0.0, "views.crop_scale": (0.4, 1.0)}
@@ -46,8 +46,10 @@ def trained(data: Any, method: str | type[Method], measure: RunOf, **options: An
     kind = options.pop("modality", None)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")
-        run = api.pretrain(
-            data, method, encoder, out=out, seed=seed, views=views, modality=kind, quiet=True, options=options
+        run = completed(
+            api.pretrain(
+                data, method, encoder, out=out, seed=seed, views=views, modality=kind, quiet=True, options=options
+            )
         )
         return measure(run)
 

@@ -18,7 +18,7 @@ from tacit.claims.fine_tuning import fine_tuned
 from tacit.claims.harness import Trial
 from tacit.evaluation.probe import linear_probe
 from tacit.parts.heads import width_of
-from tacit.run import Run
+from tacit.run import Run, completed
 
 DATA = "1,500 spoken digits of four speakers, drawn by the seed; the 500 others of the same speakers to test on"
 RATE = 8000
@@ -64,10 +64,10 @@ def heard(
 ) -> Any:
     """``measure(run)`` of a training on recordings that is thrown away afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        run = api.pretrain(
+        run = completed(api.pretrain(
             data.x, method, encoder, out=Path(folder, "run"), seed=seed, steps=steps, modality="audio", quiet=True,
             options={"data.rate": RATE, **options},
-        )  # fmt: skip
+        ))  # fmt: skip
         return measure(run)
 
 

@@ -14,7 +14,7 @@ from tacit.claims.small import Digits, digits, trained, untrained
 from tacit.evaluation.probe import linear_probe
 from tacit.methods.base import Method, Samples
 from tacit.methods.contrastive.sy_con import SyCON
-from tacit.run import Run
+from tacit.run import Run, completed
 
 TASKS = tuple((2 * t, 2 * t + 1) for t in range(5))
 STEPS = 80
@@ -71,10 +71,10 @@ def stream(data: Digits, method: type[Method], seed: int, options: dict[str, Any
         run: Run | None = None
         first = 0.0
         for t, classes in enumerate(TASKS):
-            run = api.pretrain(
+            run = completed(api.pretrain(
                 data.x[np.isin(data.y, classes)], method, steps=STEPS, out=Path(folder, str(t)), seed=seed,
                 continue_from=run, quiet=True, options=OPTIONS | options,
-            )  # fmt: skip
+            ))  # fmt: skip
             run = Run(run.folder, method=method)
             if t == 0:
                 first = accuracy(run, data, classes)

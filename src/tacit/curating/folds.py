@@ -19,7 +19,7 @@ from tacit.evaluation.memorisation import scatter_of_views
 from tacit.launch import launch, options_of
 from tacit.methods.base import embed
 from tacit.parts.draws import Draws
-from tacit.run import Run, through
+from tacit.run import Run, completed, through
 from tacit.sources import Part
 
 VIEWS = 10
@@ -78,9 +78,7 @@ def _trained(folder: Path, run: Run, part: Part, options: dict[str, Any], seed: 
         views=config["views"]["recipe"], modality=None, seed=seed, out=folder, resume=resume, continue_from=None,
         quiet=True,
     )  # fmt: skip
-    if made.summary["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return made
+    return completed(made)
 
 
 def _scatter(run: Run, work: Material, bar: Bar) -> np.ndarray:

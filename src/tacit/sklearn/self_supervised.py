@@ -65,14 +65,15 @@ class SelfSupervised(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         from tacit import api
         from tacit.parts.heads import width_of
+        from tacit.run import completed
 
         data = self._checked(X, fitting=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
-            run = api.pretrain(
+            run = completed(api.pretrain(
                 data, self.method, self.encoder, epochs=self.epochs, batch_size=self.batch_size, seed=seed,
                 views=self.views, modality=self.modality, out=f"{folder}/run", quiet=True, options=self.options,
-            )  # fmt: skip
+            ))  # fmt: skip
             self.config_ = run.config
             self.loss_curve_ = list(run.metrics["loss"])
             self.encoder_ = run.encoder.double()
