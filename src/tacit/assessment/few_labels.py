@@ -68,12 +68,8 @@ def of_labels(
     seed: int = 0,
 ) -> dict[str, Any]:
     """:func:`label_curve` of data that is divided already."""
-    if len(train) < 8:
-        raise DataError(f"a curve over labels needs at least 8 samples to learn from, not {len(train)}")
     tuning = tuning or Tuning()
-    pool, valid = train.divided(validation, seed)
-    valid = valid.some(np.random.default_rng(seed).permutation(len(valid))[:VALIDATION])
-    order = nested(pool, seed)
+    pool, valid, order = learning_parts(train, validation, seed)
     classes = len(pool.y.unique()) if is_classes(pool.y) else 1
     chosen = sizes_of(sizes, len(pool), classes)
     result: dict[str, Any] = {
@@ -98,8 +94,27 @@ def of_labels(
             result["rates"].append(rates)
             rows = features[EMBEDDING][order[:n]]
             result["frozen"].append(scored(rows, part.y, others[EMBEDDING], test.y, seed)["value"])
-    saved = utility(chosen, result["scratch"], result["trained"])
-    return result | {"utility": saved.values.tolist(), "bounds": list(saved.bounds)}
+    return with_utility(result)
+
+
+def learning_parts(train: Half, validation: float, seed: int) -> tuple[Half, Half, np.ndarray]:
+    """What a curve learns from: the samples whose labels grow in number, those that choose the rate of learning, and
+    the order in which the former come (:func:`nested`).
+
+    Raises:
+        DataError: for fewer than 8 samples.
+    """
+    if len(train) < 8:
+        raise DataError(f"a curve over labels needs at least 8 samples to learn from, not {len(train)}")
+    pool, valid = train.divided(validation, seed)
+    valid = valid.some(np.random.default_rng(seed).permutation(len(valid))[:VALIDATION])
+    return pool, valid, nested(pool, seed)
+
+
+def with_utility(curve: dict[str, Any]) -> dict[str, Any]:
+    """A curve with the utility of pretraining by its ``sizes``, ``scratch`` and ``trained``, and the bounds of that."""
+    saved = utility(curve["sizes"], curve["scratch"], curve["trained"])
+    return curve | {"utility": saved.values.tolist(), "bounds": list(saved.bounds)}
 
 
 def nested(half: Half, seed: int) -> np.ndarray:
@@ -137,4 +152,4 @@ def sizes_of(sizes: Sequence[int] | None, pool: int, classes: int = 1) -> list[i
     return chosen
 
 
-__all__ = ["label_curve", "nested", "of_labels", "sizes_of"]
+__all__ = ["label_curve", "learning_parts", "nested", "of_labels", "sizes_of", "with_utility"]

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tacit.assessment.few_labels import VALIDATION, nested, sizes_of
+from tacit.assessment.few_labels import learning_parts, sizes_of, with_utility
 from tacit.assessment.finetune import Tuning, descend
 from tacit.assessment.halves import Half, halves
 from tacit.assessment.taps import EMBEDDING, layers_of
 from tacit.data import Batch, moved
 from tacit.errors import DataError, OptionError, unknown
 from tacit.evaluation.maps import class_figures, depth_figures, normal_figures
-from tacit.evaluation.utility import utility
 from tacit.methods.base import embed
 from tacit.parts.draws import mix
 from tacit.run import Run, fastest, through
@@ -86,12 +85,9 @@ def of_maps(
     """:func:`map_curve` of data that is divided already."""
     if kind not in KINDS:
         raise unknown("kind of map", kind, KINDS)
-    if len(train) < 8:
-        raise DataError(f"a curve over labels needs at least 8 samples to learn from, not {len(train)}")
     tuning = tuning or Tuning()
-    pool, valid = train.divided(validation, seed)
-    valid = valid.some(np.random.default_rng(seed).permutation(len(valid))[:VALIDATION])
-    order, chosen = nested(pool, seed), sizes_of(sizes, len(pool))
+    pool, valid, order = learning_parts(train, validation, seed)
+    chosen = sizes_of(sizes, len(pool))
     goal = _Goal(kind, train.y, test.y)
     result: dict[str, Any] = {"sizes": chosen, **{start: [] for start in STARTS}}
     result |= {"figures": [], "rates": [], "pool": len(pool)}
@@ -104,8 +100,7 @@ def of_maps(
             result[start].append(figures[start][KINDS[kind]])
         result["figures"].append(figures)
         result["rates"].append(rates)
-    saved = utility(chosen, result["scratch"], result["trained"])
-    return result | {"utility": saved.values.tolist(), "bounds": list(saved.bounds)}
+    return with_utility(result)
 
 
 class _Goal:

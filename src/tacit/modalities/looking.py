@@ -33,6 +33,13 @@ def path_of(data: Any) -> Path | None:
     return Path(os.path.expanduser(data)).absolute() if isinstance(data, (str, os.PathLike)) else None
 
 
+def riff_end(start: bytes) -> int:
+    """The least size of a RIFF file (AVI, WAV) by its first 8 bytes; 0 where they do not say."""
+    promised = int.from_bytes(start[4:8], "little")
+    # programs that write to a pipe leave 0 or the largest number; some forget the byte that makes it even
+    return 0 if promised in (0, 0xFFFFFFFF) else promised + 7
+
+
 def ending_of(path: Path, endings: Iterable[str]) -> str | None:
     """Which of the endings the file's name has; of ``.gz`` and ``.nii.gz`` the longer one."""
     name = path.name.lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -67,7 +67,9 @@ class Order:
         return self._shuffled[start : start + self.share]
 
 
-def feed(source: Source, at: Callable[[int], Tensor], start: int, labels: bool, pin: bool) -> Iterator[Batch]:
+def feed(
+    source: Source, at: Callable[[int], Tensor], start: int, labels: bool, pin: bool
+) -> Generator[Batch, None, None]:
     """Endless batches from step ``start``; the next one is read in a thread while the last one trains.
 
     Args:

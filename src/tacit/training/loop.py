@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -143,7 +143,7 @@ def train(
             write_selection(folder, step, pruning.kept)
         samples.keep(pruning.kept, pruning.since)
 
-    def read() -> Iterator[Batch]:
+    def read() -> Generator[Batch, None, None]:
         return feed(source, samples.at, step, type(method).uses_labels, device.type == "cuda")
 
     with Interrupts() as interrupts:
@@ -158,7 +158,7 @@ def train(
             if step == 0:
                 look(total)
             if pruning is not None and pruning.due(step):
-                batches.close()  # type: ignore[attr-defined]
+                batches.close()
                 prune(pruning)
                 batches = read()
 
@@ -211,7 +211,7 @@ def train(
                 save()
             if stop and not last:
                 return Outcome("interrupted", step, elapsed)
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
     return Outcome("finished", step, elapsed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -101,9 +101,9 @@ class HuBERT(Method):
             raise OptionError(f"layer must be from 1 to {depth}, not {layer}")
         self.clusters, self.sampled, self.share, self.span = clusters, sampled, share, span
         self.penalty, self.slow = penalty, slow
-        self.earlier = None if start is None else _loaded(encoder, Path(start))
-        width = encoder.surface_dim if start is None else encoder.dim
-        self.register_buffer("centres", torch.zeros(clusters, int(width)))  # type: ignore[arg-type]
+        self.earlier: Any = None if start is None else _loaded(encoder, Path(start))
+        width: Any = encoder.surface_dim if start is None else encoder.dim
+        self.register_buffer("centres", torch.zeros(clusters, width))
         self.mask_token = nn.Parameter(torch.rand(self.dim))
         self.project = nn.Linear(self.dim, out)
         self.codes = nn.Parameter(torch.rand(clusters, out))
@@ -146,7 +146,7 @@ class HuBERT(Method):
                 return found, inside((view["length"] + hop - 1) // hop, found.shape[1])
             tokens = tokens_of(self.earlier, view)
             valid, h = tokens.valid, tokens.x
-            for layer in self.earlier.transformer.layers[: self.layer]:  # type: ignore[union-attr, index]
+            for layer in self.earlier.transformer.layers[: self.layer]:
                 h = layer(h, src_key_padding_mask=None if valid is None else ~valid)
             return h, torch.ones(h.shape[:2], dtype=torch.bool, device=h.device) if valid is None else valid
 

@@ -54,7 +54,7 @@ class BYOL(JointEmbedding):
         self.teacher_projector = Teacher(self.projector, teacher_momentum)
         self.objective = NegativeCosine()
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
         first, second = batch["views"]
         target = self.teacher_projector(torch.cat(self._through((second, first), self.teacher_encoder)))
         prediction = self.predictor(torch.cat(self.project(first, second)))

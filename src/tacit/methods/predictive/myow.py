@@ -90,7 +90,7 @@ class MYOW(BYOL):
         self.register_buffer("owners", torch.full((pool,), -1))
         self.register_buffer("progress", torch.zeros(()))
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:  # type: ignore[override]
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
         first, second, plain = batch["views"]
         count = len(batch["index"])
         embeddings = torch.cat(self.encode(first, second))

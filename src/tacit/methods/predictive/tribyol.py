@@ -60,7 +60,7 @@ class TriBYOL(BYOL):
         super().__init__(encoder, hidden=hidden, out=out, teacher_momentum=teacher_momentum, norm=norm)
         self.mean_weight = mean_weight
 
-    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:  # type: ignore[override]
+    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
         views = batch["views"]
         if (count := len(views)) < 2:
             raise OptionError(f"tribyol needs at least 2 views of each sample, not {count}")

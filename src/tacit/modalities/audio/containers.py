@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from tacit.modalities.looking import riff_end
+
 RATES = (44_100, 48_000, 32_000)
 """In Hz, of MPEG 1; half of these in MPEG 2, a quarter in MPEG 2.5."""
 BITS = {
@@ -23,9 +25,7 @@ def cut_short(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(12)
         if start[:4] == b"RIFF":
-            promised = int.from_bytes(start[4:8], "little")
-            # programs that write to a pipe leave 0 or the largest number; some forget the byte that makes it even
-            return promised not in (0, 0xFFFFFFFF) and promised + 8 > size + 1
+            return riff_end(start) > size
         if start[:4] == b"OggS":
             file.seek(max(0, size - (1 << 16)))  # a page has less than 65,308 bytes
             tail = file.read()

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from tacit.modalities.looking import riff_end
+
 
 def cut_short(path: Path) -> bool:
     """Whether a file is shorter than what it begins with promises.
@@ -16,9 +18,7 @@ def cut_short(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(16)
         if start[:4] == b"RIFF":
-            promised = int.from_bytes(start[4:8], "little")
-            # programs that write to a pipe leave 0 or the largest number; some forget the byte that makes it even
-            return promised not in (0, 0xFFFFFFFF) and promised + 8 > size + 1
+            return riff_end(start) > size
         if start[:4] == b"\x1a\x45\xdf\xa3":
             return _segment_end(file) > size
         if start[:3] == b"GIF":
