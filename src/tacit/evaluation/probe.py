@@ -22,6 +22,8 @@ EXACT = 2**20
 """Numbers up to which a fit is in float64: float32 rounds the loss where it is flat, and the fit ends early."""
 TOLERANCE, FINAL = 1e-4, 1e-5
 """Largest slopes at which fits end, see :func:`_fit`: those that choose the regularisation, and the last one."""
+FLAT = {torch.float64: 1e-12, torch.float32: 1e-8}
+"""Least relative gain of a step: float32 does not tell less apart, and the search along each line would be long."""
 CURVED = 1024
 """Most dimensions whose covariance is used to shorten the way to the minimum."""
 SELECTION = 100_000
@@ -269,7 +271,7 @@ def _fit(part: _Part, classes: int, l2: float, max_steps: int, start: Tensor | N
     if start is not None:
         there = torch.linalg.solve(straight.T, start[:-1].double()).T
         begin = torch.cat([there.flatten(), start[-1].double() * shift]).cpu().numpy()
-    options = {"maxiter": max_steps, "maxcor": 20, "maxls": 30, "gtol": tolerance, "ftol": 1e-12}
+    options = {"maxiter": max_steps, "maxcor": 20, "maxls": 30, "gtol": tolerance, "ftol": FLAT[part.dtype]}
     with threadpool_limits(1, user_api="blas"):  # SciPy's own threads would spin on the cores that torch computes on
         found = minimize(loss_and_slope, begin, jac=True, method="L-BFGS-B", options=options).x
     weights, bias = weights_at(torch.from_numpy(found).to(straight))
