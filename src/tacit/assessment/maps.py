@@ -16,11 +16,10 @@ from torch.nn import functional as F
 from tacit.assessment.few_labels import learning_parts, sizes_of, with_utility
 from tacit.assessment.finetune import Tuning, descend
 from tacit.assessment.halves import Half, halves
-from tacit.assessment.taps import EMBEDDING, layers_of
+from tacit.assessment.joined import Joined
 from tacit.data import Batch, moved
-from tacit.errors import DataError, OptionError, unknown
+from tacit.errors import DataError, unknown
 from tacit.evaluation.maps import class_figures, depth_figures, normal_figures
-from tacit.methods.base import embed
 from tacit.parts.draws import mix
 from tacit.run import Run, fastest, through
 
@@ -155,61 +154,22 @@ class _Goal:
         return normal_figures(scores.numpy(), real)
 
 
-class Mapper(nn.Module):
-    """An encoder with a head that joins its maps of all resolutions: each is brought to 64 channels and the finest
-    resolution, their sum goes through a 3x3 convolution, and the result is brought to the side of the labels."""
+class Mapper(Joined):
+    """An encoder with a head that joins its maps at the finest resolution, takes a 3x3 convolution of them, and brings
+    the result to the side of the labels."""
 
     def __init__(self, encoder: nn.Module, view: Mapping[str, Any], outputs: int, side: int, frozen: bool) -> None:
-        super().__init__()
-        self.encoder, self.side, self.frozen = encoder.eval(), side, frozen
-        encoder.requires_grad_(not frozen)
-        self.found: dict[str, Tensor] = {}
-        with torch.inference_mode():
-            names = [name for name in layers_of(encoder, view) if name != EMBEDDING]
-            self._tap(names)
-            embed(encoder, dict(view))
-        shapes = {name: out.shape for name, out in self.found.items() if out.ndim == 4}
-        if not shapes:
-            raise OptionError("predicting maps needs an encoder whose layers give maps [B, C, H, W], such as convnet")
-        self.names = list(shapes)
-        self.found.clear()
-        self.finest = tuple(max((shape[2:] for shape in shapes.values()), key=math.prod))
-        self.join = nn.ModuleList(nn.Conv2d(shape[1], WIDTH, 1) for shape in shapes.values())
+        super().__init__(encoder, view, WIDTH, frozen, "predicting maps")
+        self.side = side
         self.head = nn.Sequential(
             nn.GroupNorm(8, WIDTH), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1),
             nn.GroupNorm(8, WIDTH), nn.ReLU(), nn.Conv2d(WIDTH, outputs, 1),
         )  # fmt: skip
 
-    def _tap(self, names: Sequence[str]) -> None:
-        known = dict(self.encoder.named_modules())
-
-        def keep(name: str) -> Any:
-            def hook(_: nn.Module, inputs: Any, out: Any) -> None:
-                # a copy, as the next layer may work in place
-                self.found[name] = out.clone() if isinstance(out, Tensor) else torch.empty(0)
-
-            return hook
-
-        for name in names:
-            known[name].register_forward_hook(keep(name))
-
-    def train(self, mode: bool = True) -> Mapper:
-        super().train(mode)
-        if self.frozen:
-            self.encoder.eval()
-        return self
-
     def forward(self, view: Mapping[str, Any]) -> Tensor:
         """A view to scores ``[B, outputs, S, S]``."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            embed(self.encoder, dict(view))
-        found = [self.found[name] for name in self.names]
-        self.found.clear()
-        joined = sum(
-            F.interpolate(part(x), self.finest, mode="bilinear", align_corners=False)
-            for part, x in zip(self.join, found, strict=True)
-        )
-        return F.interpolate(self.head(joined), (self.side, self.side), mode="bilinear", align_corners=False)
+        scores = self.head(super().forward(view))
+        return F.interpolate(scores, (self.side, self.side), mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)

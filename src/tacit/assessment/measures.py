@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from tacit.assessment.asked import Asked
+from tacit.assessment.detection import of_boxes
 from tacit.assessment.feeding import input_notes
 from tacit.assessment.few_labels import of_labels
 from tacit.assessment.finetune import Tuning, of_tuning
@@ -120,6 +121,14 @@ def _few_maps(kind: str, title: str) -> Measure[Asked]:
     return Measure(run, f"{title}, fine-tuned", tasks=("numbers",), parts=parts)
 
 
+def _detection(trunk: str, title: str) -> Measure[Asked]:
+    def run(asked: Asked) -> dict[str, Any]:
+        return of_boxes(asked.run, *asked.halves(), trunk, seed=asked.seed)
+
+    parts = {"map_50_voc07": "  at 11 recalls (VOC 2007)", "map_coco": "  at overlaps of 0.5 to 0.95 (COCO)"}
+    return Measure(run, f"detection mAP at 0.5, {title}", tasks=("numbers",), parts=parts)
+
+
 def _curve(curve: dict[str, Any]) -> dict[str, Any]:
     names = {"value": "trained", "scratch": "scratch", "frozen": "frozen", "utility": "utility", "bound": "bounds"}
     rows: dict[str, Any] = {
@@ -203,6 +212,8 @@ MEASURES: dict[str, Measure[Asked]] = {
     "few-maps-classes": _few_maps("classes", "share of pixels of the right class"),
     "few-maps-depth": _few_maps("depth", "share of pixels within 1.1 of their depth"),
     "few-maps-normals": _few_maps("normals", "share of pixels within 11.25° of their normal"),
+    "detection": _detection("frozen", "heads on a frozen encoder"),
+    "detection-tuned": _detection("trained", "from scratch and fine-tuned"),
     "input": Measure(_input, "5-NN, standardised features %", form="%", parts={"plain": "features as they are %"}),
 }
 """What can be asked for by name, in the order of printing."""

@@ -62,6 +62,20 @@ def one_against_rest(labels: Any, n: int, classes: np.ndarray | None = None) -> 
     return array.astype(np.int8), np.arange(array.shape[1])
 
 
+def precision_curve(value: np.ndarray, hit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hits, and the precision, among all that score at least so much: at each score that occurs, highest first.
+
+    Args:
+        value: scores ``[n]``.
+        hit: which are right, bool ``[n]``.
+    """
+    order = np.argsort(-value, kind="stable")
+    value, hit = value[order], hit[order]
+    ends = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
+    right = hit.cumsum()[ends]
+    return right, right / (ends + 1)
+
+
 def average_precision(scores: np.ndarray, targets: np.ndarray, envelope: bool = True) -> np.ndarray:
     """Area under the curve of precision over recall, of each class.
 
@@ -80,11 +94,7 @@ def average_precision(scores: np.ndarray, targets: np.ndarray, envelope: bool = 
         value, hit = scores[known, column], targets[known, column] == 1
         if not hit.any():
             continue
-        order = np.argsort(-value, kind="stable")
-        value, hit = value[order], hit[order]
-        ends = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
-        right = hit.cumsum()[ends]
-        precision = right / (ends + 1)
+        right, precision = precision_curve(value, hit)
         if envelope:
             precision = np.maximum.accumulate(precision[::-1])[::-1]
         found[column] = (np.diff(right, prepend=0) * precision).sum() / right[-1]
@@ -248,4 +258,4 @@ def _spread(values: np.ndarray, where: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-__all__ = ["COSTS", "SVM", "average_precision", "one_against_rest", "svm_probe"]
+__all__ = ["COSTS", "SVM", "average_precision", "one_against_rest", "precision_curve", "svm_probe"]

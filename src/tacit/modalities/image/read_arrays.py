@@ -19,6 +19,8 @@ from tacit.modalities.looking import array_problem
 
 IMAGES = ("x", "X", "images", "data", "arr_0")
 LABELS, GROUPS = ("y", "labels", "targets"), ("group", "groups")
+BOXES = "boxes"
+"""Boxes around things, which are labels where there are no others; see :mod:`tacit.modalities.image.read_boxes`."""
 LABELLING = {(1, kind) for kind in "iubfU"} | {(2, kind) for kind in "bf"}
 """Ranks and types of arrays that are labels whatever they hold."""
 CHECKED_BYTES = 64 << 20
@@ -43,10 +45,11 @@ def load_array(path: Path, memory: int | None = None) -> Loaded:
                 raise DataError(f"'{path}' is no .npz file but a single array; name it .npy")
             images = archive[_images_name(archive, path)]
             labels = (archive[name] for name in LABELS if name in archive)
+            boxes = archive[BOXES] if BOXES in archive and archive[BOXES].ndim == 3 else None
             groups = (archive[name] for name in GROUPS if name in archive)
             return (
                 images,
-                next((y for y in labels if is_labels(y, len(images))), None),
+                next((y for y in labels if is_labels(y, len(images))), boxes),
                 next((group for group in groups if group.shape == (len(images),)), None),
             )
     except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from tacit.data import Batch, Source
 from tacit.errors import DataError, OptionError
 from tacit.modalities.caches import cache_folder
 from tacit.modalities.image.read_arrays import is_labels, load_array, store_array
+from tacit.modalities.image.read_boxes import box_rows, boxes_of
 from tacit.modalities.image.read_decode import Decoded, decode
 from tacit.modalities.image.read_folder import SUFFIXES, Listing, class_folders, list_files, list_folder
 from tacit.modalities.image.read_items import Files, Objects
@@ -124,6 +125,7 @@ def open_source(
     layout: str | None = None,
     progress: bool = False,
     once: bool = False,
+    boxes: str | os.PathLike[str] | None = None,
 ) -> ImageSource:
     """Open images; files and data sets are decoded once, arrays are used where they lie.
 
@@ -141,6 +143,8 @@ def open_source(
         layout: ``NCHW`` or ``NHWC``, where the shape of an array does not tell.
         progress: show a progress bar when standard error is a terminal.
         once: the images will be read a single time, so that an .npy file is mapped however small it is.
+        boxes: boxes around the things in a folder's images, which become their labels: a .json file as COCO has them,
+            or a folder of .xml files as PASCAL VOC has them; looked for in the folder of images first.
 
     Raises:
         DataError: if there is nothing that can be read; it names the file or value and what would be right.
@@ -158,6 +162,8 @@ def open_source(
         "image_size": image_size,
         "progress": progress,
     }
+    if boxes is not None and not (isinstance(data, (str, os.PathLike)) and os.path.isdir(os.path.expanduser(data))):
+        raise OptionError(f"boxes={boxes} are of the images of a folder; an .npz file has an array 'boxes'")
     if isinstance(data, (str, os.PathLike)):
         path = Path(os.path.expanduser(data)).absolute()
         if path.suffix.lower() in ARRAYS and not os.path.isdir(path):
@@ -168,7 +174,11 @@ def open_source(
             film = ", or say --modality video if it moves" if path.suffix.lower() == ".gif" else ""
             raise DataError(f"'{path}' is {what}; give the folder of images, an .npy or an .npz file{film}")
         listing = list_folder(path)
-        return _files(listing, {"kind": "folder", "path": str(path)}, class_folders, options)
+        found = _files(listing, {"kind": "folder", "path": str(path)}, None if boxes else class_folders, options)
+        if boxes is not None:
+            rows, found.classes = boxes_of(boxes, found.names, found.aspect.numpy(), path)
+            found.labels = torch.from_numpy(rows)
+        return found
     if isinstance(data, (np.ndarray, Tensor)):
         return _arrays(data, None, "the array", layout, {"kind": "array"})
     if _labelled(data):
@@ -194,6 +204,8 @@ def _arrays(
     store = store_array(array, where, layout)
     _, height, width = store.shape
     count = len(store.pixels)
+    if labels is not None and labels.ndim == 3:
+        labels = box_rows(labels, (height, width), f"boxes of {where}")
     y, classes = (None, None) if labels is None else as_labels(labels, count, where)
     found = ImageSource(store, facts, [str(i) for i in range(count)], torch.full((count,), width / height), y, classes)
     if groups is not None:

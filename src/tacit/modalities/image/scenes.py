@@ -108,6 +108,9 @@ class Scenes:
         classes: int64 ``[N, S, S]``: 0 for the wall, else 1 + the kind.
         depth: float32 ``[N, S, S]``, in the units of the things, which are about 1.7 across; 5 for the wall.
         normals: of length 1 and turned to the camera, float32 ``[N, 3, S, S]``; (0, 0, -1) for the wall.
+        boxes: around the pixels of each thing, hidden ones too, float32 ``[N, K, 4]``: x0, y0, x1, y1 in pixels from the
+            left and upper edge of the image; zeros for a thing that lies between the pixels.
+        visible: share of these pixels that nothing nearer hides, float32 ``[N, K]``.
     """
 
     images: np.ndarray
@@ -117,6 +120,19 @@ class Scenes:
     classes: np.ndarray
     depth: np.ndarray
     normals: np.ndarray
+    boxes: np.ndarray
+    visible: np.ndarray
+
+    def labelled_boxes(self, least: float = 0.5) -> np.ndarray:
+        """Kind, box and whether it is difficult, float32 ``[N, K, 6]``, as
+        :func:`tacit.modalities.image.read_boxes.box_rows` takes them.
+
+        Args:
+            least: a thing with a smaller visible share is difficult; one that is hidden wholly has an empty place, -1.
+        """
+        hard = self.visible < least
+        rows = np.concatenate([self.kind[..., None], self.boxes, hard[..., None]], -1).astype(np.float32)
+        return np.where(self.visible[..., None] > 0, rows, np.float32(-1))
 
 
 def rendered_scenes(
@@ -179,6 +195,7 @@ def _chunk(n: int, size: int, k: int, generator: torch.Generator, switches: tupl
     place = (sight - middle[:, :, None, None]) * distance[..., None, None, None] / FOCUS
     t, normal = first_hit(turned, place)
     depth = (t + distance[..., None, None]).minimum(torch.tensor(WALL))
+    own = depth < WALL  # [n, k, S, S]
     depth, front = depth.min(1)  # [n, S, S]
     hit = depth < WALL
     pick = front[:, None, None].expand(-1, 1, 3, -1, -1)
@@ -201,8 +218,19 @@ def _chunk(n: int, size: int, k: int, generator: torch.Generator, switches: tupl
     bright = 0.3 + 0.7 * (normal * light[:, :, None, None]).sum(1, keepdim=True).clamp_min(0)
     images = (shade * bright * 255).round().to(torch.uint8)
     pose = (turn * (BINS / (2 * math.pi))).long().clamp_max(BINS - 1)
+    seen = own & (front[:, None] == torch.arange(k)[:, None, None])
     made = {"images": images, "kind": kind, "pose": pose, "distance": distance, "classes": classes}
+    made |= {"boxes": _extents(own), "visible": seen.sum((2, 3)) / own.sum((2, 3)).clamp_min(1)}
     return {name: x.numpy() for name, x in (made | {"depth": depth, "normals": normal}).items()}
+
+
+def _extents(masks: Tensor) -> Tensor:
+    """x0, y0, x1, y1 of what is true in masks ``[..., S, S]``: float32 ``[..., 4]``; zeros where nothing is."""
+    ends = []
+    for axis in (-2, -1):  # what is in each column, and in each row
+        some = masks.any(axis).float()
+        ends.append((some.argmax(-1), (some.shape[-1] - some.flip(-1).argmax(-1)) * some.amax(-1)))
+    return torch.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], -1).float()
 
 
 def first_hit(planes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
