@@ -124,9 +124,9 @@ class Detector(Joined):
         score; empty places are -1."""
         found = self.run(view)[0]
         rows = view["x"].new_full((len(found), self.roi_heads.detections_per_img, 6), -1.0)
-        for row, one in zip(rows, found, strict=True):
+        for place, one in enumerate(found):
             parts = (one["labels"][:, None] - 1, one["boxes"], one["scores"][:, None])
-            row[: len(one["boxes"])] = torch.cat(parts, 1)
+            rows[place, : len(one["boxes"])] = torch.cat(parts, 1)
         return rows
 
 

@@ -74,6 +74,39 @@ def test_depth_class_and_normals_tell_of_one_surface() -> None:
     ).all()
 
 
+def test_boxes_are_the_extents_of_things() -> None:
+    alone = rendered_scenes(count=40, size=24, seed=4)
+    for mask, (x0, y0, x1, y1) in zip(alone.classes > 0, alone.boxes[:, 0], strict=True):
+        rows, columns = np.nonzero(mask)
+        assert (x0, y0, x1, y1) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert (alone.visible == 1).all()
+    assert (alone.labelled_boxes()[..., 5] == 0).all()
+    # of things that are all of different kinds, a class map tells what is seen of each
+    many = rendered_scenes(count=60, size=24, things=3, seed=5)
+    for place in range(60):
+        if len(set(many.kind[place])) < 3:
+            continue
+        for kind, box, share in zip(many.kind[place], many.boxes[place].astype(int), many.visible[place], strict=True):
+            seen = many.classes[place] == 1 + kind
+            x0, y0, x1, y1 = box
+            assert seen.sum() == seen[y0:y1, x0:x1].sum()
+            assert 0 <= share <= 1
+            assert (share > 0) == seen.any()
+            if share == 1:
+                rows, columns = np.nonzero(seen)
+                assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == box.tolist()
+    assert 20 < ((many.visible > 0) & (many.visible < 1)).sum()
+    # far things are hidden more
+    order = many.distance.argsort(1)
+    near, far = (np.take_along_axis(many.visible, order[:, [place]], 1).mean() for place in (0, 2))
+    assert near > far + 0.1
+    rows = many.labelled_boxes(least=0.4)
+    hidden = many.visible == 0
+    assert (rows[hidden] == -1).all()
+    np.testing.assert_array_equal(rows[~hidden][:, 5], many.visible[~hidden] < 0.4)
+    np.testing.assert_array_equal(rows[~hidden][:, 1:5], many.boxes[~hidden])
+
+
 def test_switches() -> None:
     plain = rendered_scenes(count=80, viewpoint=False, colour=False, texture=False, lighting=False, seed=2)
     assert (plain.pose == 0).all()
