@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tacit
+from tacit.assessment import detection
 from tacit.assessment.detection import detect, shown_boxes
 from tacit.assessment.detector import Detector, Heads, _Pool
 from tacit.assessment.finetune import Tuning
@@ -60,8 +61,6 @@ def test_both_trunks_are_measured_and_repeat(run) -> None:
 
 
 def test_a_frozen_trunk_stays_as_it_was_and_heads_learn(run, monkeypatch) -> None:
-    from tacit.assessment import detection
-
     kept = []
 
     def descend(network, loss, *rest):
@@ -150,18 +149,13 @@ def test_other_encoders_have_maps_too(name) -> None:
         assert joined.patches is not None
 
 
-def test_the_command(run, tmp_path, capsys) -> None:
+def test_the_command(run, tmp_path, capsys, monkeypatch) -> None:
     np.savez(tmp_path / "train.npz", x=made().images[:16], boxes=made().labelled_boxes()[:16])
     np.savez(tmp_path / "test.npz", x=made().images[16:], boxes=made().labelled_boxes()[16:, :1])
     np.savez(tmp_path / "depth.npz", x=made().images[:16], y=made().depth[:16].reshape(16, -1)[:, :5])
-    from tacit.assessment import detection
-
-    before, detection.DEFAULT = detection.DEFAULT, QUICK
-    try:
-        asked = ["evaluate", str(run.folder), str(tmp_path / "train.npz"), "--test", str(tmp_path / "test.npz")]
-        assert main([*asked, "--metrics", "detection"]) == 0
-    finally:
-        detection.DEFAULT = before
+    monkeypatch.setattr(detection, "DEFAULT", QUICK)
+    asked = ["evaluate", str(run.folder), str(tmp_path / "train.npz"), "--test", str(tmp_path / "test.npz")]
+    assert main([*asked, "--metrics", "detection"]) == 0
     shown = capsys.readouterr().out
     assert "detection mAP at 0.5, heads on a frozen encoder" in shown
     assert "COCO" in shown
@@ -182,3 +176,19 @@ def test_bad_input(run) -> None:
     for options in ({"width": 0}, {"sampled": 1}, {"anchors": ()}, {"ratios": (0.0,)}, {"least": 2.0}):
         with pytest.raises(OptionError, match=next(iter(options))):
             Heads(**options)
+
+
+@pytest.mark.slow
+def test_things_are_found(tmp_path) -> None:
+    scenes = rendered_scenes(count=160, size=32, texture=False)
+    labels = scenes.labelled_boxes()
+    labels[..., 0] = 0  # whatever kind they are
+    options = OPTIONS | {"encoder.width": 16, "steps": 30, "out": tmp_path / "run"}
+    run = tacit.pretrain(scenes.images, "simclr", "convnet", **options)
+    data, heads = (scenes.images, box_rows(labels, 32)), Heads(width=32)
+    for trunk in ("frozen", "trained"):
+        nothing = detect(run, data, trunk=trunk, heads=heads, tuning=Tuning(steps=1, batch_size=16, rates=(1e-6,)))
+        found = detect(run, data, trunk=trunk, heads=heads, tuning=Tuning(steps=120, batch_size=16, rates=(3e-3,)))
+        for start in ("random", "trained"):
+            assert nothing[start]["value"] < 0.1
+            assert found[start]["value"] > 0.3

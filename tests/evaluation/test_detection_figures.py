@@ -95,9 +95,7 @@ def test_figures_are_those_of_the_definition(hard) -> None:
         assert found[f"m{name}"] == pytest.approx(np.mean([row[name] for row in found["classes"].values()]))
 
 
-@pytest.mark.parametrize(
-    ("seed", "value"), [(0, 0.2371205293743074), (1, 0.2852271491700665), (4, 0.2999187843121394)]
-)
+@pytest.mark.parametrize(("seed", "value"), [(0, 0.2371205293743074), (1, 0.2852271491700665), (4, 0.2999187843121394)])
 def test_coco_s_figure_is_that_of_pycocotools(seed, value) -> None:
     # AP at IoU 0.50:0.95 by COCOeval of pycocotools 2.0.11
     assert detection_figures(*made(seed))["map_coco"] == pytest.approx(value, abs=1e-9)

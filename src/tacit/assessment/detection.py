@@ -43,10 +43,10 @@ def detect(
 ) -> dict[str, dict[str, Any]]:
     """Finding things in images by Faster R-CNN on the run's encoder, and on a random one of the same shape.
 
-    The benchmark of Goyal et al. (2019) trains the heads alone on a frozen trunk. Images are as the encoder is shown them
-    in an evaluation, mirrored at random in training; what its centred crop cuts away by more than half is difficult.
-    Difficult boxes neither train nor count. Where there are several rates, each is tried, and that with the best
-    ``map_50`` on a part of the training images is taken.
+    The benchmark of Goyal et al. (2019) trains the heads alone on a frozen trunk. Images are as the encoder is shown
+    them in an evaluation, mirrored at random in training; a box that its centred crop cuts away by more than half is
+    difficult. Difficult boxes neither train nor count. Where there are several rates, each is tried, and that with the
+    best ``map_50`` on a part of the training images is taken.
 
     Args:
         data, test: images with boxes as labels (:mod:`tacit.modalities.image.read_boxes`): a folder with the option
@@ -171,7 +171,9 @@ def _fitted(
         boxes = shown_boxes(train.y[rows], view["theta"], network.size)
         if heads.flip:
             turned = mirrored.random(len(rows)) < 0.5
-            view["x"] = torch.where(torch.from_numpy(turned).to(device)[:, None, None, None], view["x"].flip(3), view["x"])
+            view["x"] = torch.where(
+                torch.from_numpy(turned).to(device)[:, None, None, None], view["x"].flip(3), view["x"]
+            )
             real = turned[:, None] & (boxes[..., 0] >= 0)
             boxes[real] = boxes[real][:, [0, 3, 2, 1, 4, 5]]
             boxes[..., (1, 3)] = np.where(real[..., None], network.size[1] - boxes[..., (1, 3)], boxes[..., (1, 3)])

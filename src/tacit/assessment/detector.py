@@ -76,9 +76,7 @@ class Detector(Joined):
         heads: their sizes.
     """
 
-    def __init__(
-        self, encoder: nn.Module, view: Mapping[str, Any], classes: int, heads: Heads, frozen: bool
-    ) -> None:
+    def __init__(self, encoder: nn.Module, view: Mapping[str, Any], classes: int, heads: Heads, frozen: bool) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
         from torchvision.models.detection.roi_heads import RoIHeads
@@ -94,8 +92,8 @@ class Detector(Joined):
         )  # fmt: skip
         sides = tuple(share * min(self.size) for share in heads.anchors)
         anchors = AnchorGenerator((sides,), (heads.ratios,))
-        kept = {part: heads.proposals for part in ("training", "testing")}
-        before = {part: 4 * heads.proposals for part in ("training", "testing")}
+        kept = dict.fromkeys(("training", "testing"), heads.proposals)
+        before = dict.fromkeys(("training", "testing"), 4 * heads.proposals)
         # 0.7, 0.3, 0.5 and the like: the overlaps of Faster R-CNN
         self.rpn = RegionProposalNetwork(
             anchors, RPNHead(heads.width, anchors.num_anchors_per_location()[0]), 0.7, 0.3, heads.sampled, 0.5,

@@ -15,7 +15,6 @@ from tacit.errors import OptionError
 from tacit.methods.base import embed
 from tacit.parts.tokens import TokenEncoder, tokens_of
 
-
 Self = TypeVar("Self", bound="Joined")
 
 

@@ -1,8 +1,8 @@
 """Boxes around things as labels of images: from COCO's JSON, from PASCAL VOC's XML, and from arrays.
 
-As labels they are rows of numbers ``[N, K * 6]``: K places an image, each with class, x0, y0, x1, y1 and whether the box
-is difficult (1 or 0). Corners are shares of the image's width and height, so that they hold at any size; empty places
-are six times -1.
+As labels they are rows of numbers ``[N, K * 6]``: K places an image, each with class, x0, y0, x1, y1 and whether the
+box is difficult (1 or 0). Corners are shares of the image's width and height, so that they hold at any size; empty
+places are six times -1.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def box_rows(boxes: Any, size: int | tuple[int, int], where: str = "boxes") -> n
     """Boxes in pixels as labels of images (:mod:`tacit.modalities.image.read_boxes`).
 
     Args:
-        boxes: ``[N, K, 5]``: class, x0, y0, x1, y1, or ``[N, K, 6]`` with 1 for a difficult box and else 0. The left and
-            upper edge of the image are 0. Empty places have class -1.
+        boxes: ``[N, K, 5]``: class, x0, y0, x1, y1, or ``[N, K, 6]`` with 1 for a difficult box and else 0. The left
+            and upper edge of the image are 0. Empty places have class -1.
         size: of the images, height and width in pixels, or the side of squares.
         where: what an error calls them.
 
@@ -273,9 +273,7 @@ def _field(row: Mapping[str, Any], name: str, kind: Any, where: str) -> Any:
     return value
 
 
-def _add(
-    boxes: list[list[float]], code: int, corners: Sequence[float], size: tuple[float, float], hard: bool
-) -> None:
+def _add(boxes: list[list[float]], code: int, corners: Sequence[float], size: tuple[float, float], hard: bool) -> None:
     """A box in pixels, cut to the image and in shares of it, unless nothing of it is left."""
     x0, y0, x1, y1 = (min(max(value / size[axis % 2], 0.0), 1.0) for axis, value in enumerate(corners))
     if np.float32(x0) < np.float32(x1) and np.float32(y0) < np.float32(y1):

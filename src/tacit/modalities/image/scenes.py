@@ -108,8 +108,8 @@ class Scenes:
         classes: int64 ``[N, S, S]``: 0 for the wall, else 1 + the kind.
         depth: float32 ``[N, S, S]``, in the units of the things, which are about 1.7 across; 5 for the wall.
         normals: of length 1 and turned to the camera, float32 ``[N, 3, S, S]``; (0, 0, -1) for the wall.
-        boxes: around the pixels of each thing, hidden ones too, float32 ``[N, K, 4]``: x0, y0, x1, y1 in pixels from the
-            left and upper edge of the image; zeros for a thing that lies between the pixels.
+        boxes: around the pixels of each thing, hidden ones too, float32 ``[N, K, 4]``: x0, y0, x1, y1 in pixels from
+            the left and upper edge of the image; zeros for a thing that lies between the pixels.
         visible: share of these pixels that nothing nearer hides, float32 ``[N, K]``.
     """
 
