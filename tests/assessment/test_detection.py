@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import tacit
 from tacit.assessment import detection
@@ -19,7 +20,7 @@ from tacit.cli import main
 from tacit.errors import DataError, OptionError
 from tacit.modalities.image.boxes import central_boxes
 from tacit.modalities.image.read_boxes import box_rows
-from tacit.modalities.image.scenes import rendered_scenes
+from tacit.modalities.image.scenes import THINGS, rendered_scenes
 
 QUICK = Tuning(steps=2, batch_size=4, rates=(3e-3,))
 SMALL = Heads(width=8, pool=3, hidden=16, sampled=16, proposals=10, most=5)
@@ -131,22 +132,19 @@ def test_images_without_boxes_train_too(run) -> None:
     assert (real[:, 0] < 3).all()
 
 
-@pytest.mark.parametrize("name", ["vit", "resnet18"])
-def test_other_encoders_have_maps_too(name) -> None:
+def test_tokens_of_patches_are_maps() -> None:
     from tacit.modalities.image import Spec, make_encoder
 
-    options = {"width": 16, "depth": 2} if name == "vit" else {}
-    encoder = make_encoder(name, Spec(3, (24, 32), (0.5,) * 3, (0.2,) * 3), **options).eval()
+    encoder = make_encoder("vit", Spec(3, (24, 32), (0.5,) * 3, (0.2,) * 3), width=16, depth=2).eval()
     x = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     joined = Joined(encoder, {"x": x}, 8, True, "this", (6, 8)).eval()
-    assert joined({"x": x}).shape == (2, 8, 6, 8)
-    if name == "vit":  # what is at the left changes the left most
-        other = x.clone()
-        other[..., :8] = 0
-        with torch.no_grad():
-            change = (joined({"x": x}) - joined({"x": other})).abs().sum((0, 1, 2))
-        assert change.argmax() < 2
-        assert joined.patches is not None
+    assert joined.patches is not None
+    other = x.clone()
+    other[..., :8] = 0  # what is at the left changes the left most
+    with torch.no_grad():
+        change = (joined({"x": x}) - joined({"x": other})).abs().sum((0, 1, 2))
+    assert change.shape == (8,)
+    assert change.argmax() < 2
 
 
 def test_the_command(run, tmp_path, capsys, monkeypatch) -> None:
@@ -161,6 +159,29 @@ def test_the_command(run, tmp_path, capsys, monkeypatch) -> None:
     assert "COCO" in shown
     assert main(["evaluate", str(run.folder), str(tmp_path / "depth.npz"), "--metrics", "detection-tuned"]) == 2
     assert "training labels of boxes must be [N, K * 6]" in capsys.readouterr().err
+
+
+def test_a_folder_is_as_good_as_its_arrays(run, tmp_path) -> None:
+    images, boxes = made().images[:12], made().labelled_boxes()[:12]
+    entries = []
+    for place, (image, things) in enumerate(zip(images, boxes, strict=True)):
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / f"{place:02}.png")
+        for kind, x0, y0, x1, y1, hard in things[things[:, 0] >= 0].tolist():
+            box = [x0, y0, x1 - x0, y1 - y0]
+            entries.append({"image_id": place, "category_id": 1 + int(kind), "bbox": box, "iscrowd": int(hard)})
+    whole = {
+        "images": [{"id": i, "file_name": f"{i:02}.png", "width": 24, "height": 24} for i in range(12)],
+        "annotations": entries,
+        "categories": [{"id": 1 + i, "name": name} for i, name in enumerate(THINGS)],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(whole))
+    ask = {"heads": SMALL, "tuning": QUICK}
+    read = detect(run, tmp_path, reading={"boxes": "annotations.json", "cache": tmp_path / ".cache"}, **ask)
+    given = detect(run, (images, box_rows(boxes, 24)), **ask)
+    for start, row in read.items():
+        assert set(row["classes"]) <= set(THINGS)
+        assert row["value"] == pytest.approx(given[start]["value"], abs=1e-6)
+        assert row["boxes"] == given[start]["boxes"]
 
 
 def test_bad_input(run) -> None:

@@ -60,7 +60,8 @@ class Joined(nn.Module):
             raise OptionError(f"{purpose} needs an encoder whose layers give maps [B, C, H, W], such as convnet")
         self.names = list(shapes)
         self.found.clear()
-        self.finest: tuple[int, ...] = grid or tuple(max((shape[2:] for shape in shapes.values()), key=math.prod))
+        rows, columns = max((shape[2:] for shape in shapes.values()), key=math.prod)
+        self.finest: tuple[int, int] = grid or (rows, columns)
         self.join = nn.ModuleList(nn.Conv2d(shape[1], width, 1) for shape in shapes.values())
 
     def _tap(self, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from tacit.errors import DataError
 from tacit.evaluation.svm import precision_curve
 
+Boxes = Sequence[Any] | np.ndarray
 OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Intersections over union that COCO takes the mean over: 0.5, 0.55, ..., 0.95."""
 FIGURES = ("ap_50", "ap_50_voc07", "ap_coco")
@@ -17,7 +18,7 @@ CHUNK = 2**20
 """Most pairs of predicted and true boxes that are compared together."""
 
 
-def detection_figures(predicted: Sequence[Any], truth: Sequence[Any]) -> dict[str, Any]:
+def detection_figures(predicted: Boxes, truth: Boxes) -> dict[str, Any]:
     """Average precision of boxes that were found in images.
 
     Boxes have continuous corners x0 < x1, y0 < y1 in any unit. Predicted ones are taken from the highest score on.
@@ -75,7 +76,7 @@ def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
 
 
-def _padded(images: Sequence[Any], what: str) -> np.ndarray:
+def _padded(images: Boxes, what: str) -> np.ndarray:
     """Boxes of all images, float64 ``[N, K, 6]``, empty places of class -1."""
     rows = []
     for place, image in enumerate(images):

@@ -29,10 +29,9 @@ SHAPE = 0.02
 
 @dataclass(frozen=True)
 class Annotated:
-    """What a file says of one image: its size in pixels (None where it does not say), and its boxes ``[K, 6]`` in
-    shares."""
+    """What a file says of one image: width and height in pixels, and its boxes ``[K, 6]`` in shares of these."""
 
-    size: tuple[float, float] | None
+    size: tuple[float, float]
     boxes: np.ndarray
 
 
@@ -100,7 +99,8 @@ def boxes_of(
     """Boxes of images from a file of annotations, float32 ``[N, K * 6]``, and the names of their classes.
 
     Args:
-        path: a .json file as COCO has them, or a folder of .xml files as PASCAL VOC has them, one an image.
+        path: a .json file as COCO has them, or a folder of .xml files as PASCAL VOC has them, one an image. Images that
+            are not among the names are of use for their classes alone.
         names: of the images, paths relative to their folder. Those of a .json file have the same path, or one that ends
             in the same file name if no other does; an .xml file has the name of its image.
         aspect: width over height of the images, ``[N]``.
@@ -123,7 +123,7 @@ def boxes_of(
         raise DataError(f"'{path}' says nothing of {len(missing)} of {len(names)} images, the first: '{missing[0]}'")
     images = [image for image in found if image is not None]
     for name, image, seen in zip(names, images, aspect.tolist(), strict=True):
-        if image.size is not None and abs(image.size[0] / image.size[1] / seen - 1) > SHAPE:
+        if abs(image.size[0] / image.size[1] / seen - 1) > SHAPE:
             width, height = (f"{side:g}" for side in image.size)
             raise DataError(f"'{path}' says that '{name}' is {width} wide and {height} high, which it is not")
     most = max(1, *(len(image.boxes) for image in known.values()))
