@@ -48,10 +48,12 @@ def view_of(run, count=4):
 
 def test_both_trunks_are_measured_and_repeat(run) -> None:
     ask = {"heads": SMALL, "tuning": QUICK}
-    for trunk in ("frozen", "trained"):
-        found = detect(run, (made().images, rows()), trunk=trunk, **ask)
+    two = Tuning(steps=1, batch_size=4, rates=(1e-4, 3e-3))
+    for trunk, tuning in (("frozen", two), ("trained", QUICK)):
+        found = detect(run, (made().images, rows()), trunk=trunk, heads=SMALL, tuning=tuning)
         assert set(found) == {"random", "trained"}
         for row in found.values():
+            assert row["rate"] in tuning.rates
             assert 0 <= row["value"] <= 1
             assert row["boxes"] == sum(one["boxes"] for one in row["classes"].values())
             assert set(row["classes"]) <= set(map(str, range(10)))
