@@ -26,7 +26,7 @@ FLAT = 0.01
 """Effective rank, as a share of the largest possible, under which the collapse is dimensional (but at least 3)."""
 PAIRS = 64
 """Samples whose two training views are compared."""
-TIMES = 10
+TIMES = 20
 """Between two looks at least so many times the samples of a look are trained on: looking costs little time."""
 
 
