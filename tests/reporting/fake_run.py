@@ -93,7 +93,7 @@ def write_run(folder: Path, count: int = 300, collapsed: bool = False, **gallery
             "step": step,
             "seconds": 0.09 * step,
             "samples_per_second": random.normal(1420, 25, len(step)),
-            "views_share": random.normal(0.02, 0.002, len(step)),
+            "waiting_share": random.normal(0.02, 0.002, len(step)),
         },
     )
     looked = np.arange(0, STEPS + 1, 35)

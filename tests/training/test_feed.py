@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 
+import tacit
 from tacit.parts.draws import Draws, mix
+from tacit.training import loop
 from tacit.training.feed import Order
 
 
@@ -41,3 +47,15 @@ def test_draws_are_functions_of_their_numbers_alone() -> None:
     assert len(seeds) == 2500
     assert mix(1, 2) != mix(2, 1)
     assert all(0 <= s < 2**63 for s in seeds)
+
+
+@pytest.mark.parametrize("method", ["simclr", "masked-autoencoder"])
+def test_views_made_ahead_are_those_made_between_the_steps(
+    method: str, tmp_path: Path, small_images: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    for cores in (0, 1000):
+        monkeypatch.setattr(loop, "CORES", cores)
+        runs.append(tacit.pretrain(small_images[0], method, steps=4, batch_size=16, out=tmp_path / f"{cores}"))
+    first, second = (run.encoder.state_dict() for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -68,13 +68,19 @@ class Order:
 
 
 def feed(
-    source: Source, at: Callable[[int], Tensor], start: int, labels: bool, pin: bool
+    source: Source,
+    at: Callable[[int], Tensor],
+    start: int,
+    labels: bool,
+    pin: bool,
+    finish: Callable[[int, Batch], Batch] | None = None,
 ) -> Generator[Batch, None, None]:
     """Endless batches from step ``start``; the next one is read in a thread while the last one trains.
 
     Args:
         labels: whether the method uses them; otherwise they are left out of the batch.
         pin: page-lock the tensors, for asynchronous copies to a GPU.
+        finish: what else the thread does to the batch of a step.
     """
 
     def read(step: int) -> Batch:
@@ -83,7 +89,7 @@ def feed(
             batch.pop("y", None)
         if pin:
             batch = {k: v.pin_memory() if hasattr(v, "pin_memory") else v for k, v in batch.items()}
-        return batch
+        return batch if finish is None else finish(step, batch)
 
     cores = torch.get_num_threads()
     with ThreadPoolExecutor(1, "tacit-feed", _alone) as thread:

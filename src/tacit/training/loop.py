@@ -32,6 +32,10 @@ from tacit.training.watch import Watch
 from tacit.views.base import Views
 
 State = dict[str, Any]
+CORES = 4
+"""On fewer threads than these the thread that reads a batch makes its views too, while the last one trains: small steps
+leave a part of the cores idle. With more, one thread might not keep up, and views are made by all of them between the
+steps."""
 
 
 @dataclass
@@ -143,12 +147,21 @@ def train(
             write_selection(folder, step, pruning.kept)
         samples.keep(pruning.kept, pruning.since)
 
+    def with_views(step: int, batch: Batch) -> Batch:
+        batch["views"] = fitted(views(batch, Draws.seeded(seed, step, device=device)), method)
+        return batch
+
+    # other types of weights change the default type of all threads while a step runs
+    plain = next(method.parameters()).dtype == torch.float32
+    ahead = plain and device.type == "cpu" and torch.get_num_threads() < CORES
+
     def read() -> Generator[Batch, None, None]:
-        return feed(source, samples.at, step, type(method).uses_labels, device.type == "cuda")
+        labels, pin = type(method).uses_labels, device.type == "cuda"
+        return feed(source, samples.at, step, labels, pin, with_views if ahead else None)
 
     with Interrupts() as interrupts:
         batches = read()
-        lap, lap_step, in_views = time.perf_counter(), step, 0.0
+        lap, lap_step, waited = time.perf_counter(), step, 0.0
         while not horizon.done(step, elapsed):
             total = horizon.total(step, elapsed)
             if schedule.branches_at(step, total):
@@ -162,11 +175,12 @@ def train(
                 prune(pruning)
                 batches = read()
 
-            batch = fabric.to_device(next(batches))
+            before = time.perf_counter()
+            batch = next(batches)
+            if not ahead:
+                batch = with_views(step, fabric.to_device(batch))
+            waited += time.perf_counter() - before
             torch.manual_seed(mix(seed, step, 0x57E9))
-            before_views = time.perf_counter()
-            batch["views"] = fitted(views(batch, Draws.seeded(seed, step, device=device)), method)
-            in_views += time.perf_counter() - before_views
 
             undo.keep()
             if settings.chunk:
@@ -200,11 +214,11 @@ def train(
                     seconds = time.perf_counter() - lap
                     speed = {"samples_per_second": (step - lap_step) * samples.batch / seconds}
                     tables["metrics"].add({"step": step, "epoch": samples.epoch(step - 1), **row})
-                    tables["speed"].add({"step": step, "seconds": elapsed, **speed, "views_share": in_views / seconds})
+                    tables["speed"].add({"step": step, "seconds": elapsed, **speed, "waiting_share": waited / seconds})
                     fabric.log_dict({**row, **speed}, step)
                     report(step, total, row | speed)
-                lap, lap_step, in_views = time.perf_counter(), step, 0.0
-            if step % (settings.watch_every or max(25, total // 40)) == 0 or last:
+                lap, lap_step, waited = time.perf_counter(), step, 0.0
+            if step % (settings.watch_every or watch.every(total, samples.batch)) == 0 or last:
                 look(total)
             every = settings.checkpoint_every
             if last or stop or (step % every == 0 if every else time.perf_counter() - saved > 60):

@@ -36,7 +36,7 @@ class Settings:
             ``.txt`` file with paths or positions of samples, a line each. The target is always trained on.
         accelerator, devices, nodes, strategy: as Lightning Fabric takes them.
         log_every: steps between rows of metrics.csv.
-        watch_every: steps between looks of the watch; 0: about forty in a run.
+        watch_every: steps between looks of the watch; 0: at most forty in a run.
         checkpoint_every: steps between checkpoints; 0: about one a minute.
         on_collapse: ``warn`` or ``stop``.
         logger: ``csv`` alone, or also ``tensorboard``, ``wandb`` or ``mlflow``.

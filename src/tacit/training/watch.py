@@ -24,6 +24,10 @@ CONSTANT = 0.02
 """Spread (1 on a uniform sphere) under which all samples count as one point: complete collapse."""
 FLAT = 0.01
 """Effective rank, as a share of the largest possible, under which the collapse is dimensional (but at least 3)."""
+PAIRS = 64
+"""Samples whose two training views are compared."""
+TIMES = 20
+"""Between two looks at least so many times the samples of a look are trained on: looking costs little time."""
 
 
 @dataclass
@@ -47,7 +51,8 @@ class Watch:
     views and uniformity of their projections (Wang & Isola 2020).
 
     Args:
-        source: the training data; ``sample`` of its samples, evenly spaced, are looked at.
+        source: the training data; ``sample`` of its samples, evenly spaced, are looked at, and pairs of views of at
+            most 64 of them.
         evaluation, training: the views to look at them with.
         seed: of the training views, the same ones at each measurement.
     """
@@ -64,8 +69,15 @@ class Watch:
         index = torch.linspace(0, len(source) - 1, min(sample, len(source))).long()
         batch = moved({k: v for k, v in source.batch(index).items() if k != "y"}, device)
         self.seen = evaluation(batch, Draws.seeded(seed, device=device))[0]
+        if len(index) > PAIRS:
+            index = index[torch.linspace(0, len(index) - 1, PAIRS).long()]
+            batch = moved({k: v for k, v in source.batch(index).items() if k != "y"}, device)
         self.views = training(batch, Draws.seeded(seed, 0x3A7C4, device=device))
-        self.verdict = Verdict()
+        self.verdict, self.sample = Verdict(), sample
+
+    def every(self, total: int, batch: int) -> int:
+        """Steps between two looks in a run of ``total`` steps: about forty looks, but see :data:`TIMES`."""
+        return max(25, total // 40, -(-TIMES * self.sample // batch))
 
     @torch.no_grad()
     def measure(self, method: Method) -> dict[str, float]:
