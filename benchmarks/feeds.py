@@ -23,6 +23,7 @@ from tacit.parts.draws import Draws
 from tacit.registry import modality_names
 from tacit.tables import read_table
 from tacit.training.feed import Order
+from tacit.training.memory import kept_memory
 from tacit.training.optimisers import make_optimiser
 from tacit.training.plan import plan
 from tacit.training.precision import channels_last, fitted
@@ -84,7 +85,9 @@ def measure(kind: str, rounds: int, start: int, steps: int) -> dict[str, Any]:
     data, _ = declared.data(0)
     times = []
     for _ in range(rounds):
-        times.append((bare(declared, data, kind, start, steps), end_to_end(declared, data, kind, start, steps)))
+        with kept_memory():
+            alone = bare(declared, data, kind, start, steps)
+        times.append((alone, end_to_end(declared, data, kind, start, steps)))
     return {
         "modality": kind,
         "method": declared.method,

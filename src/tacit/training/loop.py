@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from tacit.data import Batch, Source
+from tacit.environment import cores
 from tacit.errors import RunError, TrainingStopped
 from tacit.methods.base import JointEmbedding, Method
 from tacit.parts import cached
@@ -33,9 +34,8 @@ from tacit.views.base import Views
 
 State = dict[str, Any]
 CORES = 4
-"""On fewer threads than these the thread that reads a batch makes its views too, while the last one trains: small steps
-leave a part of the cores idle. With more, one thread might not keep up, and views are made by all of them between the
-steps."""
+"""Where a core is idle because there are fewer threads than cores, the thread that reads a batch makes its views too,
+while the last one trains. From so many threads on it might not keep up, and views are made by all between the steps."""
 
 
 @dataclass
@@ -153,7 +153,7 @@ def train(
 
     # other types of weights change the default type of all threads while a step runs
     plain = next(method.parameters()).dtype == torch.float32
-    ahead = plain and device.type == "cpu" and torch.get_num_threads() < CORES
+    ahead = plain and device.type == "cpu" and torch.get_num_threads() < min(CORES, cores())
 
     def read() -> Generator[Batch, None, None]:
         labels, pin = type(method).uses_labels, device.type == "cuda"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from tacit.training import checkpoints
 from tacit.training.feed import once
 from tacit.training.loggers import made
 from tacit.training.loop import Outcome, State, train
+from tacit.training.memory import kept_memory
 from tacit.training.optimisers import make_optimiser
 from tacit.training.plan import Plan
 from tacit.training.precision import channels_last
@@ -76,7 +78,8 @@ def start(plan: Plan, folder: Path, earlier: State | None, state: State | None, 
             logger.log_hyperparams(plan.config)
     outcome: Outcome | None = None
     why = ""
-    with Bar(plan.config["method"]["name"], quiet=quiet or not fabric.is_global_zero) as bar:
+    memory = kept_memory() if fabric.device.type == "cpu" else nullcontext()
+    with memory, Bar(plan.config["method"]["name"], quiet=quiet or not fabric.is_global_zero) as bar:
         try:
             outcome = train(
                 fabric, method, optimiser, schedule, views, plan.source, watch, settings, seed, folder, state,
