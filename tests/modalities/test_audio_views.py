@@ -101,6 +101,20 @@ def test_filtered_is_the_convolution_with_a_symmetric_filter(ragged: bool) -> No
     assert torch.allclose(flat, x, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 895, 896, 897, 1793, 4000])
+def test_blocks_of_a_filter_join_without_a_seam(length: int) -> None:
+    generator = torch.Generator().manual_seed(length)
+    x = torch.randn(2, 1, length, generator=generator)
+    response = torch.rand(2, changes.TAPS // 2 + 1, generator=generator)
+    impulse = torch.zeros(2, 1, 301)
+    impulse[:, :, 150] = 1
+    taps, found = changes.filtered(impulse, response)[:, 0].numpy(), changes.filtered(x, response)
+    assert found.shape == x.shape
+    for i in range(2):
+        wanted = np.convolve(x[i, 0].numpy().astype(np.float64), taps[i])[150 : 150 + length]
+        assert np.allclose(found[i, 0].numpy(), wanted, atol=1e-5)
+
+
 def test_a_masked_band_is_gone_and_the_rest_stays() -> None:
     time = torch.arange(4000) / 8000
     low, high = torch.sin(2 * math.pi * 1000 * time), torch.sin(2 * math.pi * 3000 * time)

@@ -23,6 +23,8 @@ from tacit.views.tapes import noise
 
 TAPS = 129
 """Length of the filters that change the spectrum, in samples."""
+BLOCK = 1024
+"""Samples that are filtered together."""
 TAPE = 1 << 18
 
 
@@ -180,12 +182,12 @@ def filtered(x: Tensor, response: Tensor) -> Tensor:
     taps = taps.roll(TAPS // 2, 1)
     taps = torch.cat((taps, taps[:, :1]), 1)  # symmetric, of odd length
     taps = taps * torch.hann_window(TAPS + 2, periodic=False, device=x.device)[1:-1]
-    from scipy.fft import next_fast_len
-
-    size = next_fast_len(x.shape[2] + TAPS - 1, real=True)
-    spectrum = torch.fft.rfft(x.float(), n=size) * torch.fft.rfft(taps, n=size)[:, None]
-    found = torch.fft.irfft(spectrum, n=size)[..., TAPS // 2 : TAPS // 2 + x.shape[2]]
-    return found.to(x.dtype)
+    # overlap-save: blocks that fit in the cache, of which what their ends would wrap into is left out
+    length, step = x.shape[2], BLOCK - TAPS + 1
+    padded = F.pad(x.float(), (TAPS // 2, -length % step + TAPS // 2))
+    spectrum = torch.fft.rfft(padded.unfold(2, BLOCK, step)) * torch.fft.rfft(taps, n=BLOCK)[:, None, None]
+    found = torch.fft.irfft(spectrum, n=BLOCK)[..., TAPS - 1 :]
+    return found.flatten(2)[..., :length].to(x.dtype)
 
 
 def cleaned_(view: View, x: Tensor) -> Tensor:
